@@ -1,0 +1,163 @@
+//! What a handler sees of the task in its hands, and may say about it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::error::SubmitError;
+use crate::monitor::{Terms, Wait};
+use crate::shared::{CancelToken, Shared};
+use crate::state::{Door, Refusal};
+use crate::task::{Task, TaskId};
+
+/// One call of the handler for one task. Derefs to the [`Task`].
+///
+/// # Examples
+///
+/// A closure that calls methods of the attempt needs its type written out:
+///
+/// ```
+/// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, &str>| match attempt.payload.parse::<i32>() {
+///         Ok(number) => Ok(number),
+///         // Trying again will not help.
+///         Err(error) => Err(attempt.permanent(error)),
+///     },
+///     QueueOptions::new(8, 1),
+/// )?;
+/// queue.submit("seven")?;
+/// let results = queue.drain();
+/// assert!(results[0].outcome.is_err());
+/// assert_eq!(results[0].attempts, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Attempt<'a, P> {
+    task: &'a Task<P>,
+    number: u32,
+    retries: u32,
+    shared: &'a Shared<P>,
+    mark: Cell<Mark>,
+}
+
+/// What the handler said about its error.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Mark {
+    /// Nothing: the backoff decides.
+    #[default]
+    None,
+    Permanent,
+    RetryAfter(Duration),
+}
+
+impl<'a, P> Attempt<'a, P> {
+    pub(crate) fn new(shared: &'a Shared<P>, task: &'a Task<P>, number: u32, retries: u32) -> Self {
+        Self {
+            task,
+            number,
+            retries,
+            shared,
+            mark: Cell::default(),
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.mark.get()
+    }
+
+    /// The id that `submit` returned for the task.
+    pub fn id(&self) -> &TaskId {
+        self.task.accepted_id()
+    }
+
+    /// Which attempt this is: 1 for the first.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether the task has no retries left.
+    pub fn is_last(&self) -> bool {
+        self.number > self.retries
+    }
+
+    /// Whether the queue has been cancelled: a handler that runs for long had
+    /// better look now and then, and return early. Never blocks.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.is_cancelled()
+    }
+
+    /// The same question for threads that help this handler.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.shared.cancel_token()
+    }
+
+    /// Says that trying again will not help, and hands the error back: for
+    /// `Err(attempt.permanent(error))`, or before a `?` that converts it.
+    ///
+    /// It counts only if this attempt returns `Err`. Of this and
+    /// [`retry_after`](Self::retry_after) the last call wins.
+    pub fn permanent<X>(&self, error: X) -> X {
+        self.mark.set(Mark::Permanent);
+        error
+    }
+
+    /// Says how long to wait before the next attempt, in place of the backoff,
+    /// and hands the error back. It does not give the task more retries than
+    /// it has.
+    ///
+    /// It counts only if this attempt returns `Err`. Of this and
+    /// [`permanent`](Self::permanent) the last call wins.
+    pub fn retry_after<X>(&self, delay: Duration, error: X) -> X {
+        self.mark.set(Mark::RetryAfter(delay));
+        error
+    }
+
+    /// Submits a task to this queue. Never blocks: it is accepted even if the
+    /// queue is full, which only what handlers submit can be, and even while
+    /// the queue drains.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::Closed`] once the queue has been cancelled.
+    pub fn submit(&self, task: impl Into<Task<P>>) -> Result<TaskId, SubmitError<P>> {
+        self.submit_through(Door::InsideUnbounded, task.into())
+    }
+
+    /// The same, but only if there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::Full`] if there is no room; [`SubmitError::Closed`] once
+    /// the queue has been cancelled.
+    pub fn try_submit(&self, task: impl Into<Task<P>>) -> Result<TaskId, SubmitError<P>> {
+        self.submit_through(Door::Inside, task.into())
+    }
+
+    fn submit_through(&self, door: Door, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
+        let terms = Terms {
+            door,
+            wait: Wait::No,
+            refusal: Refusal::Refused,
+        };
+        self.shared.offer(task, terms, || false)
+    }
+}
+
+impl<P> Deref for Attempt<'_, P> {
+    type Target = Task<P>;
+
+    fn deref(&self) -> &Task<P> {
+        self.task
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Attempt<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("task", self.task)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

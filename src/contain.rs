@@ -1,0 +1,81 @@
+//! The one door to code of the user's: handlers, custom backoffs, destructors
+//! and loggers may panic, and none of that reaches a worker or its books.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+
+/// Calls `f`; a panic becomes its message.
+pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    // Unwind safety: what a panic leaves half-done is the user's own, and the
+    // user is told of the panic.
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(message_of)
+}
+
+/// Drops a value whose destructor may panic.
+pub(crate) fn discard<T>(value: T) {
+    if mem::needs_drop::<T>() {
+        if let Err(message) = contain(|| drop(value)) {
+            report!(error, "a destructor panicked: {message}");
+        }
+    }
+}
+
+/// The text of a panic. The payload goes through its own destructor, which may
+/// panic in turn; the payload of that panic is leaked, for there is no end to
+/// it otherwise.
+fn message_of(payload: Box<dyn Any + Send>) -> String {
+    let message = if let Some(text) = payload.downcast_ref::<&str>() {
+        String::from(*text)
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        String::from("the panic has no message")
+    };
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
+    }
+    message
+}
+
+/// Writes to the log. Loggers are code of the user's as well: a panic in one
+/// is swallowed, for there is nowhere left to report it.
+macro_rules! report {
+    ($level:ident, $($message:tt)+) => {{
+        let _ = $crate::contain::contain(|| ::log::$level!($($message)+));
+    }};
+}
+pub(crate) use report;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic::panic_any(Bomb);
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(contain(|| 1), Ok(1));
+        let formatted = contain(|| panic!("no {}", 7));
+        assert_eq!(formatted, Err::<(), _>(String::from("no 7")));
+        let literal = contain(|| panic!("plain"));
+        assert_eq!(literal, Err::<(), _>(String::from("plain")));
+        let number = contain(|| panic::panic_any(7));
+        assert_eq!(
+            number,
+            Err::<(), _>(String::from("the panic has no message"))
+        );
+    }
+
+    #[test]
+    fn a_payload_whose_destructor_panics_is_contained() {
+        assert!(contain(|| panic::panic_any(Bomb)).is_err());
+        discard(Bomb);
+    }
+}

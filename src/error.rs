@@ -1,0 +1,372 @@
+//! Why something was refused. One type for each way to ask, and each hands back
+//! what was refused.
+
+use std::fmt;
+use std::io;
+
+use crate::task::{Task, TaskId};
+
+// ----- building ---------------------------------------------------------------
+
+/// Why [`TaskQueue::new`](crate::TaskQueue::new) built no queue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A queue without capacity could accept nothing.
+    #[error("capacity must be at least 1")]
+    ZeroCapacity,
+    /// A queue without workers would finish nothing.
+    #[error("there must be at least 1 worker")]
+    ZeroWorkers,
+    /// The operating system takes no thread name with a NUL byte in it.
+    #[error("thread name {0:?} contains a NUL byte")]
+    ThreadName(String),
+    /// A worker thread could not be started. Those that had been are gone
+    /// again.
+    #[error("worker thread {} of {workers} could not be started", started + 1)]
+    Spawn {
+        /// How many had been started before.
+        started: usize,
+        /// How many were asked for.
+        workers: usize,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+// ----- the task queue -----------------------------------------------------------
+
+/// What became of a task that was submitted without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Submitted<P> {
+    /// The task got in; there will be one result with this id.
+    Accepted(TaskId),
+    /// The queue was full and its strategy is to drop: here is the task.
+    Dropped(Task<P>),
+}
+
+impl<P> Submitted<P> {
+    /// The id of an accepted task.
+    pub fn accepted(self) -> Option<TaskId> {
+        match self {
+            Self::Accepted(id) => Some(id),
+            Self::Dropped(_) => None,
+        }
+    }
+
+    /// The task, if it was dropped.
+    pub fn dropped(self) -> Option<Task<P>> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Dropped(task) => Some(task),
+        }
+    }
+
+    /// Whether the task got in.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted(_))
+    }
+}
+
+/// Why a task was refused, and the task.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError<P> {
+    /// There is no room, and this way to submit does not wait for it.
+    #[error("queue is full (capacity {capacity})")]
+    Full {
+        /// What was submitted.
+        task: Task<P>,
+        /// How many tasks the queue has room for.
+        capacity: usize,
+    },
+    /// The queue accepts nothing any more.
+    #[error("queue is closed")]
+    Closed(Task<P>),
+    /// There was no room until the deadline.
+    #[error("timed out while the queue was full")]
+    Timeout(Task<P>),
+    /// There is no room, and the caller is a worker of this queue: if it
+    /// waited, it could be waiting for itself.
+    #[error("queue is full, and its own worker would deadlock waiting for room")]
+    WouldDeadlock(Task<P>),
+}
+
+impl<P> SubmitError<P> {
+    /// Takes the refused task back.
+    pub fn into_task(self) -> Task<P> {
+        match self {
+            Self::Full { task, .. }
+            | Self::Closed(task)
+            | Self::Timeout(task)
+            | Self::WouldDeadlock(task) => task,
+        }
+    }
+
+    /// The same error around a task without its payload: one that fits into
+    /// `Box<dyn Error + Send + Sync>` whatever the payload is.
+    #[must_use]
+    pub fn without_task(self) -> SubmitError<()> {
+        match self {
+            Self::Full { task, capacity } => SubmitError::Full {
+                task: task.map(drop),
+                capacity,
+            },
+            Self::Closed(task) => SubmitError::Closed(task.map(drop)),
+            Self::Timeout(task) => SubmitError::Timeout(task.map(drop)),
+            Self::WouldDeadlock(task) => SubmitError::WouldDeadlock(task.map(drop)),
+        }
+    }
+
+    /// Whether the queue was full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// Whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether a worker of the queue would have waited for itself.
+    pub fn is_would_deadlock(&self) -> bool {
+        matches!(self, Self::WouldDeadlock(_))
+    }
+}
+
+impl<P> fmt::Debug for SubmitError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { capacity, .. } => f
+                .debug_struct("Full")
+                .field("capacity", capacity)
+                .finish_non_exhaustive(),
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Timeout(_) => f.write_str("Timeout(..)"),
+            Self::WouldDeadlock(_) => f.write_str("WouldDeadlock(..)"),
+        }
+    }
+}
+
+/// What became of tasks that were submitted together without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubmittedAll<P> {
+    /// How many got in.
+    pub accepted: usize,
+    /// Those that the strategy dropped, in order.
+    pub dropped: Vec<Task<P>>,
+}
+
+/// Why not all of the tasks that were submitted together got in.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}; {accepted} tasks were accepted before, {} were not", rest.len())]
+#[non_exhaustive]
+pub struct SubmitAllError<P> {
+    /// How many got in.
+    pub accepted: usize,
+    /// Why no more did.
+    pub error: SubmitError<()>,
+    /// Everything that was pulled from the iterator and did not get in, in
+    /// order.
+    pub rest: Vec<Task<P>>,
+}
+
+impl<P> fmt::Debug for SubmitAllError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmitAllError")
+            .field("accepted", &self.accepted)
+            .field("error", &self.error)
+            .field("rest", &format_args!("[{} tasks]", self.rest.len()))
+            .finish()
+    }
+}
+
+// ----- the priority queue -------------------------------------------------------
+
+/// The queue was closed; here is the item.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("queue is closed")]
+pub struct PushError<T>(pub T);
+
+/// The queue was aborted, so nothing comes back to it; here is the item.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("queue is closed, and what it held was handed out")]
+pub struct RetryError<T>(pub T);
+
+/// Why [`PriorityQueue::try_push`](crate::PriorityQueue::try_push) refused an
+/// item, and the item.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TryPushError<T> {
+    /// There is no room now.
+    #[error("queue is full")]
+    Full(T),
+    /// The queue accepts nothing any more.
+    #[error("queue is closed")]
+    Closed(T),
+}
+
+/// Why a push with a deadline refused an item, and the item.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PushTimeoutError<T> {
+    /// There was no room until the deadline.
+    #[error("timed out while the queue was full")]
+    Timeout(T),
+    /// The queue accepts nothing any more.
+    #[error("queue is closed")]
+    Closed(T),
+}
+
+/// The queue was closed before everything was in.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("queue is closed; {accepted} items were accepted before, {} were not", rest.len())]
+#[non_exhaustive]
+pub struct PushAllError<T> {
+    /// How many got in.
+    pub accepted: usize,
+    /// What was pulled from the iterator and did not get in, in order.
+    pub rest: Vec<(i32, T)>,
+}
+
+/// Why there was nothing to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TryPopError {
+    /// Nothing is ready now; more may come.
+    #[error("nothing is ready")]
+    Empty,
+    /// The queue is closed and nothing can come any more.
+    #[error("queue is closed")]
+    Closed,
+}
+
+/// Why there was nothing to take until the deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PopTimeoutError {
+    /// Nothing was ready until the deadline.
+    #[error("timed out while nothing was ready")]
+    Timeout,
+    /// The queue is closed and nothing can come any more.
+    #[error("queue is closed")]
+    Closed,
+}
+
+impl<T> PushError<T> {
+    /// Takes the item back.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> RetryError<T> {
+    /// Takes the item back.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> TryPushError<T> {
+    /// Takes the item back.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(item) | Self::Closed(item) => item,
+        }
+    }
+
+    /// Whether the queue was full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+
+    /// Whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl<T> PushTimeoutError<T> {
+    /// Takes the item back.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(item) | Self::Closed(item) => item,
+        }
+    }
+
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl TryPopError {
+    /// Whether nothing was ready.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Whether the queue was closed, with nothing to come.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+impl PopTimeoutError {
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    /// Whether the queue was closed, with nothing to come.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PushError(..)")
+    }
+}
+
+impl<T> fmt::Debug for RetryError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RetryError(..)")
+    }
+}
+
+impl<T> fmt::Debug for TryPushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Debug for PushTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => "Timeout(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Debug for PushAllError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushAllError")
+            .field("accepted", &self.accepted)
+            .field("rest", &format_args!("[{} items]", self.rest.len()))
+            .finish()
+    }
+}

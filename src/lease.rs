@@ -1,0 +1,165 @@
+//! An item that was taken and is not done with.
+
+use std::fmt;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use crate::error::RetryError;
+use crate::heap::Entry;
+use crate::monitor::Monitor;
+use crate::stats::Outcome;
+use crate::sync;
+use crate::waiting::Due;
+
+/// An item taken from a [`PriorityQueue`](crate::PriorityQueue) that keeps
+/// track of it until the lease ends.
+///
+/// Dropping the lease says that the work is done, also while unwinding: the
+/// item is dropped first, and then [`join`](crate::PriorityQueue::join) stops
+/// waiting for it. The lease derefs to the item; its own operations are
+/// associated functions, so that they hide none of the item's methods.
+///
+/// A leased item can come back with [`retry_after`](Self::retry_after), so a
+/// closed queue does not end while there are leases, and a thread that holds
+/// one must not wait for that queue (`pop`, `lease`, `join`).
+/// [`next`](Self::next) gives one lease up for another.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskshelf::{Lease, PriorityQueue};
+///
+/// let queue = PriorityQueue::new(8);
+/// queue.push(0, "flaky")?;
+/// queue.close();
+///
+/// let mut attempts = 0;
+/// while let Some(lease) = queue.lease() {
+///     attempts += 1;
+///     if Lease::retries(&lease) < 2 {
+///         Lease::retry_after(lease, Duration::from_millis(1))?;
+///     }
+/// }
+/// assert_eq!(attempts, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a lease that is dropped says that the work is done"]
+pub struct Lease<'a, T> {
+    monitor: &'a Monitor<T>,
+    /// `None` only while the lease ends.
+    entry: Option<Entry<T>>,
+}
+
+impl<'a, T> Lease<'a, T> {
+    pub(crate) fn new(monitor: &'a Monitor<T>, entry: Entry<T>) -> Self {
+        Self {
+            monitor,
+            entry: Some(entry),
+        }
+    }
+
+    fn entry(lease: &Self) -> &Entry<T> {
+        lease.entry.as_ref().expect(HOLDS_AN_ENTRY)
+    }
+
+    fn take_entry(lease: &mut Self) -> Entry<T> {
+        lease.entry.take().expect(HOLDS_AN_ENTRY)
+    }
+
+    /// The priority that the item was pushed with.
+    pub fn priority(lease: &Self) -> i32 {
+        Self::entry(lease).priority
+    }
+
+    /// How many times the item was put back with
+    /// [`retry_after`](Self::retry_after).
+    pub fn retries(lease: &Self) -> u32 {
+        Self::entry(lease).returns
+    }
+
+    /// Takes the item out. The queue counts it as done.
+    pub fn into_inner(mut lease: Self) -> T {
+        let entry = Self::take_entry(&mut lease);
+        lease.monitor.settle(Outcome::Succeeded, 1);
+        entry.item
+    }
+
+    /// Puts the item back, to be taken again once `delay` has passed. It keeps
+    /// its priority and joins the back of that line when it is due. Never
+    /// blocks and is never refused for want of room; until the item is taken
+    /// again, though, it takes up room, so that an outage slows producers down.
+    ///
+    /// A delay too long for an [`Instant`](std::time::Instant) never ends, save
+    /// by [`abort`](crate::PriorityQueue::abort).
+    ///
+    /// # Errors
+    ///
+    /// The item, if the queue was aborted; the lease has ended all the same.
+    pub fn retry_after(mut lease: Self, delay: Duration) -> Result<(), RetryError<T>> {
+        let due = Due::after(sync::now(), delay);
+        let entry = Self::take_entry(&mut lease);
+        lease.monitor.put_back(entry, due).map_err(|entry| {
+            lease.monitor.settle(Outcome::Aborted, 1);
+            RetryError(entry.item)
+        })
+    }
+
+    /// Is done with this item and leases the next, with one lock for both.
+    /// Blocks while nothing is ready; `None` as for
+    /// [`PriorityQueue::pop`](crate::PriorityQueue::pop).
+    pub fn next(mut lease: Self) -> Option<Self> {
+        let monitor = lease.monitor;
+        let owed = SettleOnDrop { monitor };
+        drop(Self::take_entry(&mut lease));
+        mem::forget(owed); // settled below, together with the take
+        let taken = monitor.next(Some(Outcome::Succeeded))?;
+        Some(Self::new(monitor, taken.entry))
+    }
+}
+
+const HOLDS_AN_ENTRY: &str = "a lease holds its item until it ends";
+
+impl<T> Deref for Lease<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &Self::entry(self).item
+    }
+}
+
+impl<T> DerefMut for Lease<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.entry.as_mut().expect(HOLDS_AN_ENTRY).item
+    }
+}
+
+impl<T> Drop for Lease<'_, T> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            let _owed = SettleOnDrop {
+                monitor: self.monitor,
+            };
+            drop(entry);
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lease<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&**self).finish()
+    }
+}
+
+/// Settles one item, after the item itself is gone, even if its destructor
+/// panicked.
+struct SettleOnDrop<'a, T> {
+    monitor: &'a Monitor<T>,
+}
+
+impl<T> Drop for SettleOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.monitor.settle(Outcome::Succeeded, 1);
+    }
+}

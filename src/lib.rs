@@ -1,0 +1,105 @@
+//! A bounded priority task queue for programs that block: OS worker threads,
+//! retries with backoff, and one result for every accepted task. There is no
+//! async runtime anywhere.
+//!
+//! ```
+//! use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
+//!
+//! let queue = TaskQueue::new(
+//!     |attempt: &Attempt<'_, &str>| std::fs::read_to_string(attempt.payload),
+//!     QueueOptions::new(1024, 4),
+//! )?;
+//! queue.submit("Cargo.toml")?;
+//! queue.submit(Task::new("README.md").with_priority(5).with_retries(0))?;
+//! for result in queue.drain() {
+//!     match result.outcome {
+//!         Ok(text) => println!("task {}: {} bytes", result.task_id, text.len()),
+//!         Err(failure) => println!("{failure}, after {} attempts", result.attempts),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! There are two layers:
+//!
+//! - [`TaskQueue`] owns worker threads that run a handler for every task, retry
+//!   what fails, and publish a [`WorkerResult`].
+//! - [`PriorityQueue`] is the shelf alone, for programs that have threads of
+//!   their own and would otherwise use a channel.
+//!
+//! # What holds
+//!
+//! - Every accepted task has exactly one result; every refused one is handed
+//!   back. [`TaskQueue::stats`] is exact: *accepted = ready + waiting + running
+//!   \+ settled* in every snapshot.
+//! - The greatest priority first; equal priorities in the order accepted.
+//! - No code of yours runs under the queue's lock: no handler, backoff,
+//!   destructor or logger.
+//! - A panic of yours on a worker is contained: the worker lives on.
+//! - Nothing polls: an idle queue makes no wake-ups.
+//! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
+//!   on one of its own workers.
+//!
+//! # In a loom model
+//!
+//! Built with `--cfg loom`, the crate runs inside your own models: the same
+//! queues over loom's mutex, condvar and threads. Time stands still there
+//! until `taskshelf::model::advance` moves it.
+//!
+//! A queue whose process forks is of use only to the parent.
+
+// The code, from the bottom up; imports point upwards in this list only.
+//
+//   sync            the seam: locks, threads, channels and the clock, or loom's
+//   heap            stable priority order
+//   waiting         items by due time
+//   line            sleeping threads, and the one that has been called
+//   state           every decision, under the lock but without knowing it
+//   monitor         the lock, and who sleeps on it
+//   lease, priority_queue                    the shelf
+//   task, options, backoff, result, error, stats    nouns
+//   contain         the door to the user's code
+//   shared, publisher, attempt, worker       a worker's cycle
+//   submitter, task_queue                    the bakery
+
+mod attempt;
+mod backoff;
+mod contain;
+mod error;
+mod heap;
+mod lease;
+mod line;
+mod monitor;
+mod options;
+mod priority_queue;
+mod publisher;
+mod result;
+mod shared;
+mod state;
+mod stats;
+mod submitter;
+mod sync;
+mod task;
+mod task_queue;
+mod waiting;
+mod worker;
+
+#[cfg(loom)]
+pub mod model;
+
+pub use attempt::Attempt;
+pub use backoff::{Backoff, Jitter};
+pub use error::{
+    BuildError, PopTimeoutError, PushAllError, PushError, PushTimeoutError, RetryError,
+    SubmitAllError, SubmitError, Submitted, SubmittedAll, TryPopError, TryPushError,
+};
+pub use lease::Lease;
+pub use options::{BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits};
+pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue};
+pub use result::{Failure, TaskError, WorkerResult};
+pub use shared::CancelToken;
+pub use stats::Stats;
+pub use submitter::Submitter;
+pub use sync::Receiver;
+pub use task::{Task, TaskId};
+pub use task_queue::TaskQueue;

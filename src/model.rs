@@ -1,0 +1,6 @@
+//! For models of programs that use this crate: the clock, which stands still
+//! until a model moves it.
+//!
+//! Only there with `--cfg loom`.
+
+pub use crate::sync::clock::{advance, now};

@@ -1,0 +1,449 @@
+//! The lock around the state, and the threads that sleep on it.
+//!
+//! Every operation is one critical section of [`State`], repeated after each
+//! sleep. [`Monitor::unlock`] is the only way out of one: it asks the state who
+//! must be woken, lets go of the lock, and signals then, so that a woken thread
+//! never runs into the lock of its waker. Each sleeper has a condvar of its
+//! own; a signal therefore reaches the thread that the state has chosen and no
+//! other, and it cannot be lost, for that thread waits until the state no
+//! longer counts it as asleep.
+//!
+//! No code of the user's runs under the lock, destructors included.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::heap::Entry;
+use crate::line::Turn;
+use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
+use crate::stats::{Outcome, Stats};
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::waiting::Due;
+
+/// How often a thread that found nothing gives its core away and looks again
+/// before it sleeps, if the last one through did not have to sleep. In a busy
+/// queue the other side is about to come; in an idle one it is not, and
+/// yielding would only make the wake-up later.
+const YIELDS: u32 = 2;
+
+type Waker = Arc<Condvar>;
+type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
+
+/// How long an operation may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    No,
+    Until(Instant),
+    Forever,
+}
+
+impl Wait {
+    /// A timeout that no `Instant` can express is no limit.
+    pub(crate) fn timeout(timeout: Duration) -> Self {
+        Due::after(sync::now(), timeout).into()
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Until(deadline) => Some(deadline),
+            Self::No | Self::Forever => None,
+        }
+    }
+
+    fn is_over(self) -> bool {
+        match self {
+            Self::No => true,
+            Self::Until(deadline) => deadline <= sync::now(),
+            Self::Forever => false,
+        }
+    }
+}
+
+impl From<Due> for Wait {
+    fn from(due: Due) -> Self {
+        due.instant().map_or(Self::Forever, Self::Until)
+    }
+}
+
+/// One look at the state.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    turn: Turn,
+    /// There will be no other.
+    last: bool,
+}
+
+/// How an item asks to be let in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) door: Door,
+    pub(crate) wait: Wait,
+    /// How the books call it if there is no room.
+    pub(crate) refusal: Refusal,
+}
+
+impl Terms {
+    pub(crate) fn outside(wait: Wait) -> Self {
+        Self {
+            door: Door::Outside,
+            wait,
+            refusal: Refusal::Refused,
+        }
+    }
+}
+
+/// Why an item did not get in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAccepted {
+    Full,
+    Closed,
+    TimedOut,
+    WouldDeadlock,
+}
+
+/// Why nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// Nothing is ready, or was until the deadline.
+    Nothing,
+    /// Nothing can come any more.
+    Finished,
+}
+
+/// What a worker does next.
+pub(crate) struct Taken<T> {
+    pub(crate) entry: Entry<T>,
+    /// Whether the worker had to wait for it.
+    pub(crate) waited: bool,
+}
+
+/// How a delay that a worker sat out has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It is time for the next attempt.
+    Due,
+    /// The queue was aborted meanwhile.
+    Aborted,
+    /// The queue had been aborted before; there was no delay.
+    Refused,
+}
+
+pub(crate) struct Monitor<T> {
+    state: Mutex<State<T, Waker>>,
+}
+
+impl<T> Monitor<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            state: Mutex::new(State::new(capacity)),
+        }
+    }
+
+    // ----- critical sections ------------------------------------------------
+
+    /// Ends a critical section.
+    #[inline]
+    fn unlock(mut state: Guard<'_, T>) {
+        let wakes = state.wakes();
+        drop(state);
+        signal(wakes);
+    }
+
+    #[inline]
+    fn with<R>(&self, section: impl FnOnce(&mut State<T, Waker>) -> R) -> R {
+        let mut state = self.state.lock();
+        let answer = section(&mut state);
+        Self::unlock(state);
+        answer
+    }
+
+    /// Looks until there is an answer, sleeping in the line of `side` between
+    /// two looks. `None` if time ran out; the last look is after that.
+    #[inline]
+    fn wait_for<R>(
+        &self,
+        side: Side,
+        wait: Wait,
+        mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
+    ) -> Option<R> {
+        let mut state = self.state.lock();
+        let first = Look {
+            turn: Turn::Newcomer,
+            last: matches!(wait, Wait::No),
+        };
+        let answer = look(&mut state, first);
+        if answer.is_none() && !first.last {
+            return self.wait_longer(state, side, wait, look);
+        }
+        Self::unlock(state);
+        answer
+    }
+
+    #[cold]
+    fn wait_longer<'a, R>(
+        &'a self,
+        mut state: Guard<'a, T>,
+        side: Side,
+        wait: Wait,
+        mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
+    ) -> Option<R> {
+        let mut yields = if state.is_busy(side) { YIELDS } else { 0 };
+        let mut turn = Turn::Newcomer;
+        loop {
+            // Nobody falls asleep on a wake-up that others wait for.
+            let wakes = state.wakes();
+            if wakes.is_some() || yields > 0 {
+                drop(state);
+                signal(wakes);
+                if yields > 0 {
+                    yields -= 1;
+                    sync::yield_now();
+                }
+                state = self.state.lock();
+            } else {
+                (state, turn) = Self::sleep(state, side, turn, wait.deadline());
+            }
+            let last = wait.is_over();
+            let answer = look(&mut state, Look { turn, last });
+            if answer.is_some() || last {
+                Self::unlock(state);
+                return answer;
+            }
+        }
+    }
+
+    /// Sleeps until called or, at the latest, until `deadline`.
+    fn sleep<'a>(
+        mut state: Guard<'a, T>,
+        side: Side,
+        turn: Turn,
+        deadline: Option<Instant>,
+    ) -> (Guard<'a, T>, Turn) {
+        let waker = Arc::new(Condvar::new());
+        let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
+        let turn = loop {
+            state = match until {
+                Some(instant) => waker.wait_until(state, instant),
+                None => waker.wait(state),
+            };
+            if !state.is_asleep(side, ticket) {
+                break Turn::Called;
+            }
+            if until.is_some_and(|instant| instant <= sync::now()) {
+                break Turn::TimedOut;
+            }
+        };
+        state.wake_up(side, ticket);
+        (state, turn)
+    }
+
+    // ----- in ---------------------------------------------------------------
+
+    /// Lets the items in, in order, under one lock as long as there is room.
+    /// Those that did not get in are left in `items`. The number of the last
+    /// one that did is returned; `stamp` tells each item its own, under the
+    /// lock. `would_deadlock` is asked once, before the first sleep.
+    #[inline]
+    pub(crate) fn offer(
+        &self,
+        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        terms: Terms,
+        stamp: impl Fn(&mut T, u64),
+        would_deadlock: impl Fn() -> bool,
+    ) -> Result<u64, NotAccepted> {
+        let mut number = 0;
+        let answer = self.wait_for(Side::Space, terms.wait, |state, look| {
+            while items.len() > 0 {
+                let refusal = match state.admission(terms.door, look.turn) {
+                    Admission::Open => {
+                        if let Some((priority, mut item)) = items.next() {
+                            number = state.next_number();
+                            stamp(&mut item, number);
+                            state.accept(priority, item, look.turn);
+                        }
+                        continue;
+                    }
+                    Admission::Closed => NotAccepted::Closed,
+                    Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
+                    Admission::Full if look.last => NotAccepted::TimedOut,
+                    Admission::Full if look.turn == Turn::Newcomer && would_deadlock() => {
+                        NotAccepted::WouldDeadlock
+                    }
+                    Admission::Full => return None,
+                };
+                let booked = match refusal {
+                    NotAccepted::Full => terms.refusal,
+                    _ => Refusal::Refused,
+                };
+                state.refuse(booked, items.len());
+                return Some(Err(refusal));
+            }
+            Some(Ok(number))
+        });
+        answer.unwrap_or(Err(NotAccepted::TimedOut))
+    }
+
+    // ----- out --------------------------------------------------------------
+
+    /// Takes an entry, which stays leased, and lets `then` make an answer of it
+    /// under the same lock.
+    #[inline]
+    pub(crate) fn take<R>(
+        &self,
+        wait: Wait,
+        mut then: impl FnMut(&mut State<T, Waker>, Entry<T>) -> R,
+    ) -> Result<R, NotTaken> {
+        let answer = self.wait_for(Side::Work, wait, |state, look| {
+            match state.take(look.turn, sync::now) {
+                Take::Entry(entry) => Some(Ok(then(state, entry))),
+                Take::Finished => Some(Err(NotTaken::Finished)),
+                Take::Empty => None,
+            }
+        });
+        answer.unwrap_or(Err(NotTaken::Nothing))
+    }
+
+    /// Takes an item and is done with it.
+    #[inline]
+    pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
+        self.take(wait, |state, entry| {
+            state.settle(Outcome::Succeeded, 1);
+            entry.item
+        })
+    }
+
+    /// The same for up to `limit` items that are there at once.
+    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
+        self.take(Wait::Forever, |state, first| {
+            let mut taken = 1;
+            buffer.push(first.item);
+            while taken < limit {
+                let Take::Entry(entry) = state.take(Turn::Newcomer, sync::now) else {
+                    break;
+                };
+                buffer.push(entry.item);
+                taken += 1;
+            }
+            state.settle(Outcome::Succeeded, taken);
+            taken
+        })
+    }
+
+    /// A worker's cycle: settles the item that it is done with, if any, and
+    /// takes the next, in one critical section. `None` when nothing can come
+    /// any more.
+    #[inline]
+    pub(crate) fn next(&self, done: Option<Outcome>) -> Option<Taken<T>> {
+        let mut done = done;
+        let mut looks = 0;
+        let answer = self.wait_for(Side::Work, Wait::Forever, |state, look| {
+            if let Some(outcome) = done.take() {
+                state.settle(outcome, 1);
+            }
+            looks += 1;
+            match state.take(look.turn, sync::now) {
+                Take::Entry(entry) => Some(Some(Taken {
+                    entry,
+                    waited: looks > 1,
+                })),
+                Take::Finished => Some(None),
+                Take::Empty => None,
+            }
+        });
+        answer.flatten()
+    }
+
+    // ----- back -------------------------------------------------------------
+
+    pub(crate) fn settle(&self, outcome: Outcome, count: usize) {
+        self.with(|state| state.settle(outcome, count));
+    }
+
+    /// Puts a leased item back until it is due. An aborted queue hands it back,
+    /// still leased.
+    pub(crate) fn put_back(&self, entry: Entry<T>, due: Due) -> Result<(), Entry<T>> {
+        self.with(|state| state.put_back(entry, due))
+    }
+
+    /// Sits out a delay with a leased item in hand.
+    pub(crate) fn hold(&self, due: Due) -> Held {
+        let mut holding = false;
+        let answer = self.wait_for(Side::Held, due.into(), |state, look| {
+            let aborted = state.phase() == Phase::Aborted;
+            match (holding, aborted) {
+                (false, true) => return Some(Held::Refused),
+                (false, false) => state.hold(),
+                (true, true) => {
+                    state.give_up();
+                    return Some(Held::Aborted);
+                }
+                (true, false) => {}
+            }
+            holding = true;
+            look.last.then(|| {
+                state.resume();
+                Held::Due
+            })
+        });
+        answer.unwrap_or(Held::Due)
+    }
+
+    // ----- the end ----------------------------------------------------------
+
+    /// Waits until nothing is ready, waiting or leased, or was at any moment
+    /// since the call. `false` if time ran out.
+    pub(crate) fn wait_idle(&self, wait: Wait) -> bool {
+        let idle = self.wait_for(Side::Idle, wait, |state, look| {
+            (look.turn == Turn::Called || state.is_idle()).then_some(())
+        });
+        idle.is_some()
+    }
+
+    /// Whether this call was the one that closed it.
+    pub(crate) fn close(&self) -> bool {
+        self.with(State::close)
+    }
+
+    /// Closes, and leases everything that was not taken to the caller. `mark`
+    /// runs under the lock.
+    pub(crate) fn cancel(&self, mark: impl FnOnce()) -> Leftover<T> {
+        self.with(|state| {
+            mark();
+            state.abort()
+        })
+    }
+
+    /// The same, done with it all at once.
+    pub(crate) fn abort(&self) -> Leftover<T> {
+        self.with(|state| {
+            let leftover = state.abort();
+            state.settle(Outcome::Aborted, leftover.len());
+            leftover
+        })
+    }
+
+    // ----- looking ----------------------------------------------------------
+
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().len()
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.state.lock().has_room()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().phase() != Phase::Open
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        self.state.lock().snapshot()
+    }
+}
+
+#[inline]
+fn signal(wakes: Option<Wakes<Waker>>) {
+    for waker in wakes.into_iter().flatten() {
+        waker.notify_one();
+    }
+}

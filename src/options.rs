@@ -1,0 +1,138 @@
+//! How a queue is set up.
+
+use crate::backoff::Backoff;
+
+/// What `submit` does while the queue is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackpressureStrategy {
+    /// Wait for room.
+    #[default]
+    Block,
+    /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped)
+    /// and log a warning.
+    Drop,
+    /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
+    Error,
+}
+
+/// What becomes of results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ResultsPolicy {
+    /// They are kept until somebody takes them: memory grows with the number
+    /// of tasks whose results nobody has received.
+    #[default]
+    Keep,
+    /// They are dropped as soon as they are counted, for queues that live for
+    /// months; [`stats`](crate::TaskQueue::stats) still tells how many there
+    /// were. `drain` returns an empty list.
+    Discard,
+}
+
+/// Where a failed task waits for its next attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RetryWaits {
+    /// In the queue. Its worker takes other tasks meanwhile; when the task is
+    /// due it joins the back of the line of its priority.
+    #[default]
+    FreeWorker,
+    /// In the hands of its worker, which sleeps until the task is due and then
+    /// runs it again, for handlers whose order must not change.
+    HoldWorker,
+}
+
+/// How a [`TaskQueue`](crate::TaskQueue) is set up: two numbers that every
+/// queue needs, and setters for the rest.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskshelf::{Backoff, BackpressureStrategy, QueueOptions};
+///
+/// let options = QueueOptions::new(1024, 4)
+///     .max_retries(5)
+///     .backoff(Backoff::exponential(Duration::from_millis(50)))
+///     .backpressure(BackpressureStrategy::Error)
+///     .thread_name("mailer");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until a queue is built from them"]
+pub struct QueueOptions {
+    pub(crate) capacity: usize,
+    pub(crate) workers: usize,
+    pub(crate) max_retries: u32,
+    pub(crate) backpressure: BackpressureStrategy,
+    pub(crate) backoff: Backoff,
+    pub(crate) results: ResultsPolicy,
+    pub(crate) retry_waits: RetryWaits,
+    pub(crate) thread_name: String,
+    pub(crate) stack_size: Option<usize>,
+}
+
+impl QueueOptions {
+    /// Room for `capacity` tasks that no worker has taken, and `workers`
+    /// threads to run them. Neither may be 0. Memory is taken as tasks come,
+    /// so `usize::MAX` means a queue without a bound.
+    pub fn new(capacity: usize, workers: usize) -> Self {
+        Self {
+            capacity,
+            workers,
+            max_retries: 3,
+            backpressure: BackpressureStrategy::default(),
+            backoff: Backoff::default(),
+            results: ResultsPolicy::default(),
+            retry_waits: RetryWaits::default(),
+            thread_name: String::from("taskshelf"),
+            stack_size: None,
+        }
+    }
+
+    /// How many attempts may follow a task's first; 3 by default, which makes 4
+    /// attempts. [`Task::retries`](crate::Task::retries) overrides it.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// What `submit` and `submit_all` do while the queue is full;
+    /// [`Block`](BackpressureStrategy::Block) by default.
+    pub fn backpressure(mut self, strategy: BackpressureStrategy) -> Self {
+        self.backpressure = strategy;
+        self
+    }
+
+    /// How long a task waits between two attempts; [`Backoff::default`] unless
+    /// set.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// What becomes of results; [`Keep`](ResultsPolicy::Keep) by default.
+    pub fn results(mut self, policy: ResultsPolicy) -> Self {
+        self.results = policy;
+        self
+    }
+
+    /// Where a task waits for its next attempt;
+    /// [`FreeWorker`](RetryWaits::FreeWorker) by default.
+    pub fn retry_waits(mut self, waits: RetryWaits) -> Self {
+        self.retry_waits = waits;
+        self
+    }
+
+    /// The worker threads are called `prefix-1`, `prefix-2` and so on;
+    /// `taskshelf-1` by default.
+    pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
+        self.thread_name = prefix.into();
+        self
+    }
+
+    /// The size of each worker's stack in bytes; by default that of
+    /// [`std::thread`].
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+}

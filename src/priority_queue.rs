@@ -1,0 +1,517 @@
+//! The shelf on its own: a bounded blocking priority queue for programs that
+//! have their own threads.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::time::{Duration, Instant};
+
+use crate::error::{
+    PopTimeoutError, PushAllError, PushError, PushTimeoutError, TryPopError, TryPushError,
+};
+use crate::lease::Lease;
+use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
+
+/// A bounded priority queue for threads that block, usable like a channel.
+///
+/// The greatest priority comes out first, and equal priorities in the order in
+/// which they were accepted. Every operation comes in the usual four forms:
+/// the plain one blocks, `try_` never does, `_timeout` takes a [`Duration`] and
+/// `_deadline` an [`Instant`]. A timeout too long for an `Instant` means no
+/// limit; at its deadline an operation tries once more before it gives up.
+///
+/// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
+/// tracked until the lease is dropped: it can come back after a delay, a closed
+/// queue waits for it, and [`join`](Self::join) returns once there is none.
+///
+/// Memory is taken as items come, not for the capacity, and kept for the next
+/// ones. No code of the item's (its destructor, say) runs under the queue's
+/// lock.
+///
+/// Priorities are strict: as long as more important items keep coming, less
+/// important ones wait. Threads, though, are served in turn: a blocked thread
+/// is passed by a bounded number of others, which is also why a `try_` form may
+/// report full or empty when the only free slot, or item, is promised to a
+/// thread that waits.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use taskshelf::PriorityQueue;
+///
+/// let queue = PriorityQueue::new(3);
+/// thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let _close = queue.close_on_drop();
+///         for number in 0..10 {
+///             queue.push(number % 2, number).expect("only this thread closes the queue");
+///         }
+///     });
+///     assert_eq!(queue.iter().count(), 10);
+/// });
+/// ```
+pub struct PriorityQueue<T> {
+    monitor: Monitor<T>,
+    capacity: usize,
+}
+
+impl<T> PriorityQueue<T> {
+    /// How many items [`push_all`](Self::push_all) pulls from its iterator at a
+    /// time.
+    const CHUNK: usize = 64;
+
+    /// A queue with room for `capacity` items. Allocates nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0.
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity > 0, "capacity must be at least 1");
+        Self {
+            monitor: Monitor::new(capacity),
+            capacity,
+        }
+    }
+
+    // ----- in ---------------------------------------------------------------
+
+    /// Puts an item in; blocks while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// The item, if the queue is closed, or gets closed while this waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{PriorityQueue, PushError};
+    ///
+    /// let queue = PriorityQueue::new(2);
+    /// queue.push(1, "tea")?;
+    /// queue.push(9, "fire")?;
+    /// assert_eq!(queue.pop(), Some("fire"));
+    ///
+    /// queue.close();
+    /// assert_eq!(queue.push(5, "late"), Err(PushError("late")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push(&self, priority: i32, item: T) -> Result<(), PushError<T>> {
+        self.push_one(priority, item, Wait::Forever)
+            .map_err(|(_, item)| PushError(item))
+    }
+
+    /// Puts an item in if there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// The item, if the queue is full or closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{PriorityQueue, TryPushError};
+    ///
+    /// let queue = PriorityQueue::new(1);
+    /// assert_eq!(queue.try_push(0, 'a'), Ok(()));
+    /// assert_eq!(queue.try_push(9, 'b'), Err(TryPushError::Full('b')));
+    /// ```
+    #[inline]
+    pub fn try_push(&self, priority: i32, item: T) -> Result<(), TryPushError<T>> {
+        self.push_one(priority, item, Wait::No)
+            .map_err(|(why, item)| match why {
+                NotAccepted::Closed => TryPushError::Closed(item),
+                _ => TryPushError::Full(item),
+            })
+    }
+
+    /// Puts an item in; blocks while the queue is full, but no longer than
+    /// `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The item, if there was no room in time, or the queue is closed.
+    pub fn push_timeout(
+        &self,
+        priority: i32,
+        item: T,
+        timeout: Duration,
+    ) -> Result<(), PushTimeoutError<T>> {
+        self.push_waiting(priority, item, Wait::timeout(timeout))
+    }
+
+    /// Puts an item in; blocks while the queue is full, but not beyond
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The item, if there was no room in time, or the queue is closed.
+    pub fn push_deadline(
+        &self,
+        priority: i32,
+        item: T,
+        deadline: Instant,
+    ) -> Result<(), PushTimeoutError<T>> {
+        self.push_waiting(priority, item, Wait::Until(deadline))
+    }
+
+    /// Puts many items in, with far fewer locks than one push for each; blocks
+    /// while the queue is full. Returns how many there were.
+    ///
+    /// The iterator is advanced outside the queue's lock, up to 64 items at a
+    /// time, and those go in together: an iterator that waits for something to
+    /// become of its earlier items would wait for ever. If the iterator
+    /// panics, what it had yielded is put in before the panic goes on.
+    ///
+    /// # Errors
+    ///
+    /// If the queue is closed: how many items got in, and those that were
+    /// pulled from the iterator and did not.
+    ///
+    /// # Panics
+    ///
+    /// If the iterator does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new(100);
+    /// assert_eq!(queue.push_all((0..10).map(|n| (n % 3, n)))?, 10);
+    /// assert_eq!(queue.pop(), Some(2));
+    /// # Ok::<(), taskshelf::PushAllError<i32>>(())
+    /// ```
+    pub fn push_all(
+        &self,
+        items: impl IntoIterator<Item = (i32, T)>,
+    ) -> Result<usize, PushAllError<T>> {
+        let mut chunks = Chunks::new(items, Self::CHUNK);
+        let mut accepted = 0;
+        while let Some(mut chunk) = chunks.next_chunk() {
+            let size = chunk.len();
+            let pushed = self.offer(&mut chunk, Wait::Forever);
+            accepted += size - chunk.len();
+            if pushed.is_err() {
+                let rest = chunk.collect();
+                return Err(PushAllError { accepted, rest });
+            }
+        }
+        chunks.resume_panic();
+        Ok(accepted)
+    }
+
+    fn push_waiting(&self, priority: i32, item: T, wait: Wait) -> Result<(), PushTimeoutError<T>> {
+        self.push_one(priority, item, wait)
+            .map_err(|(why, item)| match why {
+                NotAccepted::Closed => PushTimeoutError::Closed(item),
+                _ => PushTimeoutError::Timeout(item),
+            })
+    }
+
+    #[inline]
+    fn push_one(&self, priority: i32, item: T, wait: Wait) -> Result<(), (NotAccepted, T)> {
+        let mut items = std::iter::once((priority, item));
+        match (self.offer(&mut items, wait), items.next()) {
+            (Err(why), Some((_, item))) => Err((why, item)),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn offer(
+        &self,
+        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        wait: Wait,
+    ) -> Result<u64, NotAccepted> {
+        self.monitor
+            .offer(items, Terms::outside(wait), |_, _| (), || false)
+    }
+
+    // ----- out --------------------------------------------------------------
+
+    /// Takes the most important item; blocks while nothing is ready.
+    ///
+    /// `None` means that the queue is closed and nothing can come any more: it
+    /// holds nothing, and nothing that is [leased](Self::lease) can come back.
+    /// A thread that holds a lease must therefore not call this.
+    #[inline]
+    pub fn pop(&self) -> Option<T> {
+        self.monitor.pop(Wait::Forever).ok()
+    }
+
+    /// Takes the most important item if one is ready now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](TryPopError::Empty) if nothing is ready but something may
+    /// come, be it only a lease that may come back; otherwise
+    /// [`Closed`](TryPopError::Closed).
+    #[inline]
+    pub fn try_pop(&self) -> Result<T, TryPopError> {
+        self.monitor.pop(Wait::No).map_err(TryPopError::from)
+    }
+
+    /// Takes the most important item; blocks while nothing is ready, but no
+    /// longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was ready in time, or nothing can come any more.
+    pub fn pop_timeout(&self, timeout: Duration) -> Result<T, PopTimeoutError> {
+        Ok(self.monitor.pop(Wait::timeout(timeout))?)
+    }
+
+    /// Takes the most important item; blocks while nothing is ready, but not
+    /// beyond `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was ready in time, or nothing can come any more.
+    pub fn pop_deadline(&self, deadline: Instant) -> Result<T, PopTimeoutError> {
+        Ok(self.monitor.pop(Wait::Until(deadline))?)
+    }
+
+    /// Takes up to `limit` items at once, in order, and appends them to
+    /// `buffer`; blocks until there is one. Returns how many; 0 means that
+    /// nothing can come any more, or that `limit` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new(8);
+    /// queue.push_all([(1, 'b'), (2, 'a'), (1, 'c')])?;
+    /// let mut batch = Vec::new();
+    /// assert_eq!(queue.pop_many(&mut batch, 2), 2);
+    /// assert_eq!(batch, ['a', 'b']);
+    /// # Ok::<(), taskshelf::PushAllError<char>>(())
+    /// ```
+    pub fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        match limit {
+            0 => 0,
+            _ => self.monitor.pop_many(buffer, limit).unwrap_or(0),
+        }
+    }
+
+    /// Pops until the queue is closed and nothing can come any more.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: self }
+    }
+
+    // ----- leases -----------------------------------------------------------
+
+    /// Takes the most important item and keeps track of it: see [`Lease`].
+    /// Blocks while nothing is ready; `None` as for [`pop`](Self::pop).
+    #[inline]
+    pub fn lease(&self) -> Option<Lease<'_, T>> {
+        self.lease_waiting(Wait::Forever).ok()
+    }
+
+    /// Leases the most important item if one is ready now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
+    pub fn try_lease(&self) -> Result<Lease<'_, T>, TryPopError> {
+        Ok(self.lease_waiting(Wait::No)?)
+    }
+
+    /// Leases the most important item; blocks while nothing is ready, but no
+    /// longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop_timeout`](Self::pop_timeout).
+    pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<'_, T>, PopTimeoutError> {
+        Ok(self.lease_waiting(Wait::timeout(timeout))?)
+    }
+
+    /// Leases the most important item; blocks while nothing is ready, but not
+    /// beyond `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop_deadline`](Self::pop_deadline).
+    pub fn lease_deadline(&self, deadline: Instant) -> Result<Lease<'_, T>, PopTimeoutError> {
+        Ok(self.lease_waiting(Wait::Until(deadline))?)
+    }
+
+    #[inline]
+    fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, NotTaken> {
+        let entry = self.monitor.take(wait, |_, entry| entry)?;
+        Ok(Lease::new(&self.monitor, entry))
+    }
+
+    /// Waits until the queue is idle: nothing ready, nothing waiting for its
+    /// time, nothing leased. Returns also if it was idle at any moment since
+    /// the call, so a queue that is never idle for long traps nobody.
+    ///
+    /// A thread that holds a lease must not call this: it would wait for
+    /// itself.
+    pub fn join(&self) {
+        self.monitor.wait_idle(Wait::Forever);
+    }
+
+    /// [`join`](Self::join) for no longer than `timeout`; whether the queue was
+    /// idle.
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.monitor.wait_idle(Wait::timeout(timeout))
+    }
+
+    // ----- the end ----------------------------------------------------------
+
+    /// Refuses new items from now on, those of blocked pushers too. What is in
+    /// stays in, and can be taken. Returns whether this call was the one that
+    /// closed the queue; there is no way to open it again.
+    pub fn close(&self) -> bool {
+        self.monitor.close()
+    }
+
+    /// Closes the queue and hands back everything that was not taken, in
+    /// order. What is leased can no longer come back.
+    pub fn abort(&self) -> Vec<T> {
+        let leftover = self.monitor.abort();
+        leftover.into_entries().map(|entry| entry.item).collect()
+    }
+
+    /// A guard that closes the queue when it is dropped, so that a producer
+    /// that panics does not leave the consumers waiting for ever.
+    pub fn close_on_drop(&self) -> CloseOnDrop<'_, T> {
+        CloseOnDrop { queue: self }
+    }
+
+    // ----- looking ----------------------------------------------------------
+
+    /// How many items are in: ready, or waiting for their time.
+    pub fn len(&self) -> usize {
+        self.monitor.len()
+    }
+
+    /// Whether nothing is in.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether as many items are in as there is room for. Leases that came
+    /// back can make it more.
+    pub fn is_full(&self) -> bool {
+        !self.monitor.has_room()
+    }
+
+    /// How many items there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether the queue refuses new items.
+    pub fn is_closed(&self) -> bool {
+        self.monitor.is_closed()
+    }
+}
+
+// Nothing can be seen half-changed: no code that may panic runs under the lock.
+impl<T> UnwindSafe for PriorityQueue<T> {}
+impl<T> RefUnwindSafe for PriorityQueue<T> {}
+
+impl<T> fmt::Debug for PriorityQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriorityQueue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<NotTaken> for TryPopError {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Nothing => Self::Empty,
+            NotTaken::Finished => Self::Closed,
+        }
+    }
+}
+
+impl From<NotTaken> for PopTimeoutError {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Nothing => Self::Timeout,
+            NotTaken::Finished => Self::Closed,
+        }
+    }
+}
+
+/// Pops items until the queue is closed and nothing can come any more.
+/// [`PriorityQueue::iter`] makes one.
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: &'a PriorityQueue<T>,
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.queue.pop()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a PriorityQueue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// Closes the queue when it is dropped. [`PriorityQueue::close_on_drop`] makes
+/// one.
+#[derive(Debug)]
+#[must_use = "it closes the queue as soon as it is dropped"]
+pub struct CloseOnDrop<'a, T> {
+    queue: &'a PriorityQueue<T>,
+}
+
+impl<T> Drop for CloseOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Pulls items from a user's iterator, some at a time, outside any lock. A
+/// panic of the iterator ends the stream, and is kept until what came before
+/// it has been dealt with.
+pub(crate) struct Chunks<I> {
+    items: I,
+    size: usize,
+    panic: Option<Box<dyn std::any::Any + Send>>,
+}
+
+impl<I: Iterator> Chunks<I> {
+    pub(crate) fn new(items: impl IntoIterator<IntoIter = I>, size: usize) -> Self {
+        Self {
+            items: items.into_iter(),
+            size,
+            panic: None,
+        }
+    }
+
+    pub(crate) fn next_chunk(&mut self) -> Option<std::vec::IntoIter<I::Item>> {
+        if self.panic.is_some() {
+            return None;
+        }
+        let mut chunk = Vec::new();
+        let pull = AssertUnwindSafe(|| chunk.extend(self.items.by_ref().take(self.size)));
+        self.panic = std::panic::catch_unwind(pull).err();
+        (!chunk.is_empty()).then(|| chunk.into_iter())
+    }
+
+    pub(crate) fn resume_panic(self) {
+        if let Some(panic) = self.panic {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Where results go.
+//!
+//! A result is published, and the payload of a task that succeeded dropped,
+//! before the task is settled: whoever sees it settled, or returns from
+//! `wait_idle`, can receive its result.
+
+use std::time::Duration;
+
+use crate::contain::discard;
+use crate::heap::Entry;
+use crate::result::{Failure, TaskError, WorkerResult};
+use crate::shared::{Job, Publish};
+use crate::stats::Outcome;
+use crate::sync::Sender;
+use crate::task::Task;
+
+pub(crate) struct Publisher<P, R, E> {
+    /// `None` for results that nobody wants.
+    results: Option<Sender<WorkerResult<P, R, E>>>,
+}
+
+impl<P, R, E> Publisher<P, R, E> {
+    pub(crate) fn new(results: Option<Sender<WorkerResult<P, R, E>>>) -> Self {
+        Self { results }
+    }
+
+    /// Publishes the one result of a task, and says how to settle it.
+    pub(crate) fn publish(
+        &self,
+        task: Task<P>,
+        outcome: Result<R, TaskError<E>>,
+        attempts: u32,
+        duration: Duration,
+    ) -> Outcome {
+        let settled = match &outcome {
+            Ok(_) => Outcome::Succeeded,
+            Err(TaskError::Failed(_)) => Outcome::Failed,
+            Err(TaskError::Panicked(_)) => Outcome::Panicked,
+            Err(TaskError::Aborted) => Outcome::Aborted,
+        };
+        let task_id = task.accepted_id().clone();
+        let outcome = match outcome {
+            Ok(value) => {
+                discard(task.payload);
+                Ok(value)
+            }
+            Err(error) => Err(Failure { task, error }),
+        };
+        let result = WorkerResult {
+            task_id,
+            outcome,
+            attempts,
+            duration,
+        };
+        let unwanted = match &self.results {
+            // Only a queue that was dropped on its own worker does not listen.
+            Some(results) => results.send(result).err().map(|refused| refused.0),
+            None => Some(result),
+        };
+        if let Some(result) = unwanted {
+            discard_result(result);
+        }
+        settled
+    }
+}
+
+impl<P: Send, R: Send, E: Send> Publish<P> for Publisher<P, R, E> {
+    fn aborted(&self, entry: Entry<Job<P>>) {
+        let Job { task, progress } = entry.item;
+        let duration = progress.map_or(Duration::ZERO, |progress| {
+            progress.ended.saturating_duration_since(progress.started)
+        });
+        self.publish(task, Err(TaskError::Aborted), entry.returns, duration);
+    }
+}
+
+/// Drops a result whose parts may each panic while they are dropped.
+pub(crate) fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
+    match result.outcome {
+        Ok(value) => discard(value),
+        Err(Failure { task, error }) => {
+            discard(task.payload);
+            discard(error);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What comes out: one result for every accepted task.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::task::{Task, TaskId};
+
+/// What became of one accepted task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "a result may hold a failed task"]
+pub struct WorkerResult<P, R, E> {
+    /// The id that `submit` returned.
+    pub task_id: TaskId,
+    /// What the handler returned, or the task and why it failed.
+    pub outcome: Result<R, Failure<P, E>>,
+    /// How often the handler was called; 0 for a task that was cancelled
+    /// before its first attempt.
+    pub attempts: u32,
+    /// From the start of the first attempt to the end of the last, the delays
+    /// between them included; zero if there was none.
+    pub duration: Duration,
+}
+
+/// A task that failed for good, with the reason: a dead letter, which can be
+/// submitted again and then keeps its id.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure<P, E> {
+    /// The task as it was accepted.
+    pub task: Task<P>,
+    /// Why its last attempt failed, or that there was none.
+    pub error: TaskError<E>,
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskError<E> {
+    /// The last attempt returned this error.
+    Failed(E),
+    /// The last attempt panicked with this message.
+    Panicked(String),
+    /// The queue was cancelled before the task's first, or next, attempt.
+    Aborted,
+}
+
+impl<E> TaskError<E> {
+    /// The error that the handler returned, if that is what happened.
+    pub fn failed(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the handler panicked.
+    pub fn is_panicked(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether the queue was cancelled.
+    pub fn is_aborted(&self) -> bool {
+        matches!(self, Self::Aborted)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for TaskError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked(message) => write!(f, "the handler panicked: {message}"),
+            Self::Aborted => f.write_str("the queue was cancelled"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> Error for TaskError<E> {}
+
+impl<P, E: fmt::Debug> fmt::Debug for Failure<P, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("id", &self.task.id)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P, E: fmt::Display> fmt::Display for Failure<P, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.task.id {
+            Some(id) => write!(f, "task {id}: {}", self.error),
+            None => self.error.fmt(f),
+        }
+    }
+}
+
+impl<P, E: fmt::Debug + fmt::Display> Error for Failure<P, E> {}

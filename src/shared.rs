@@ -1,0 +1,171 @@
+//! What submitters and workers share: the shelf of jobs, and the few facts
+//! about the queue that both need.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use crate::error::SubmitError;
+use crate::heap::Entry;
+use crate::monitor::{Monitor, NotAccepted, Terms};
+use crate::options::{BackpressureStrategy, QueueOptions};
+use crate::stats::Outcome;
+use crate::sync::{AtomicBool, Mutex, thread};
+use crate::task::{Task, TaskId};
+
+/// A task on the shelf.
+pub(crate) struct Job<P> {
+    pub(crate) task: Task<P>,
+    /// Boxed, for most tasks never fail.
+    pub(crate) progress: Option<Box<Progress>>,
+}
+
+/// What is known of a task that has failed.
+pub(crate) struct Progress {
+    /// When its first attempt started.
+    pub(crate) started: Instant,
+    /// When its latest attempt ended.
+    pub(crate) ended: Instant,
+}
+
+impl<P> Job<P> {
+    pub(crate) fn new(task: Task<P>) -> Self {
+        Self {
+            task,
+            progress: None,
+        }
+    }
+
+    /// Gives an unnamed task its number. Runs under the queue's lock.
+    pub(crate) fn stamp(&mut self, number: u64) {
+        self.task.id.get_or_insert(TaskId::Number(number));
+    }
+}
+
+/// Publishes results of tasks that never ran (again), for a canceller that
+/// does not know the types of results and errors.
+pub(crate) trait Publish<P>: Send + Sync {
+    fn aborted(&self, entry: Entry<Job<P>>);
+}
+
+pub(crate) struct Shared<P> {
+    pub(crate) monitor: Monitor<Job<P>>,
+    pub(crate) capacity: usize,
+    pub(crate) backpressure: BackpressureStrategy,
+    /// A hint for handlers. Written under the monitor's lock, and nothing but
+    /// handlers reads it.
+    cancelled: Arc<AtomicBool>,
+    /// Set before anything can be submitted.
+    workers: OnceLock<Box<[thread::ThreadId]>>,
+    /// Gone once the workers have left, so that the stream of results ends.
+    publisher: Mutex<Option<Arc<dyn Publish<P>>>>,
+}
+
+impl<P> Shared<P> {
+    pub(crate) fn new(options: &QueueOptions, publisher: Arc<dyn Publish<P>>) -> Self {
+        Self {
+            monitor: Monitor::new(options.capacity),
+            capacity: options.capacity,
+            backpressure: options.backpressure,
+            cancelled: Arc::new(AtomicBool::new(false)),
+            workers: OnceLock::new(),
+            publisher: Mutex::new(Some(publisher)),
+        }
+    }
+
+    /// Tells the threads of this queue from all others.
+    pub(crate) fn set_workers(&self, ids: Box<[thread::ThreadId]>) {
+        let _ = self.workers.set(ids);
+    }
+
+    pub(crate) fn is_own_worker(&self) -> bool {
+        let workers = self.workers.get().map_or(&[][..], |ids| ids);
+        workers.contains(&thread::current_id())
+    }
+
+    /// Asks for room for one task.
+    pub(crate) fn offer(
+        &self,
+        task: Task<P>,
+        terms: Terms,
+        would_deadlock: impl Fn() -> bool,
+    ) -> Result<TaskId, SubmitError<P>> {
+        let name = task.id.clone();
+        let mut items = std::iter::once((task.priority, Job::new(task)));
+        let offered = self
+            .monitor
+            .offer(&mut items, terms, Job::stamp, would_deadlock);
+        match (offered, items.next()) {
+            (Err(why), Some((_, job))) => Err(self.refusal(why, job.task)),
+            (offered, _) => Ok(name.unwrap_or(TaskId::Number(offered.unwrap_or(0)))),
+        }
+    }
+
+    pub(crate) fn refusal<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {
+        match why {
+            NotAccepted::Full => SubmitError::Full {
+                task,
+                capacity: self.capacity,
+            },
+            NotAccepted::Closed => SubmitError::Closed(task),
+            NotAccepted::TimedOut => SubmitError::Timeout(task),
+            NotAccepted::WouldDeadlock => SubmitError::WouldDeadlock(task),
+        }
+    }
+
+    /// Ends the queue: what was not taken is published and settled as aborted,
+    /// here and now. The caller leases those tasks meanwhile, so the queue is
+    /// not idle before their results can be received.
+    pub(crate) fn cancel(&self) {
+        // Taken first: while anything is left there is a publisher.
+        let publisher = self.publisher.lock().clone();
+        let leftover = self.monitor.cancel(|| {
+            // ORDERING: a hint; nothing is published through it.
+            self.cancelled.store(true, Ordering::Relaxed);
+        });
+        let count = leftover.len();
+        for entry in leftover.into_entries() {
+            if let Some(publisher) = &publisher {
+                publisher.aborted(entry);
+            }
+        }
+        if count > 0 {
+            self.monitor.settle(Outcome::Aborted, count);
+        }
+    }
+
+    pub(crate) fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // ORDERING: a hint; nothing is read through it.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// A worker leaves, which it does only when nothing can come any more:
+    /// nobody will need the publisher again.
+    pub(crate) fn worker_left(&self) {
+        let publisher = self.publisher.lock().take();
+        drop(publisher);
+    }
+}
+
+/// Tells whether the queue has been cancelled, for the helper threads of a
+/// handler. [`Attempt::cancel_token`](crate::Attempt::cancel_token) makes one.
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CancelToken {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl CancelToken {
+    /// Whether the queue has been cancelled. Never blocks; a moment after the
+    /// call to `cancel` it is seen by every thread.
+    pub fn is_cancelled(&self) -> bool {
+        // ORDERING: a hint; nothing is read through it.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}

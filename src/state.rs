@@ -1,0 +1,494 @@
+//! Every decision of the queue, with no lock, clock or thread in it: what is
+//! accepted, what is taken next, when all is done, and who must be woken.
+//!
+//! An item is *accepted*, lies *ready* or *waiting* (for its time), is
+//! *leased* to whoever took it, and is *settled* in the end; a leased item may
+//! come back to wait. The books balance at the end of every method:
+//!
+//! ```text
+//! accepted = ready + waiting + leased + settled
+//! ```
+//!
+//! [`Phase`] only moves forward: open, closed, aborted.
+//!
+//! # Who is woken
+//!
+//! Threads sleep in four lines. The shell asks [`State::wakes`] before it lets
+//! go of the lock, and signals after. The answer is not tied to the change that
+//! was made; it restores these invariants, whichever of them the change broke:
+//!
+//! - **work**: while something is ready and a consumer sleeps, a consumer has
+//!   been called. One is enough: when it arrives it takes one item, and if
+//!   more is ready the same rule calls the next.
+//! - **due**: while something waits and a consumer sleeps, one consumer sleeps
+//!   no longer than until the earliest due time (the *watcher*), or one has
+//!   been called and will look when it arrives. A watcher that leaves, or an
+//!   earlier due time, breaks the rule, and the next sleeper is called.
+//! - **space**: while there is room and a submitter sleeps, a submitter has
+//!   been called. It pushes when it arrives, and if there is still room the
+//!   same rule calls the next, so no slot waits for a second item to be taken.
+//! - **end**: when nothing can come any more no consumer sleeps; in a closed
+//!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
+//!   in an aborted queue nobody sleeps out a delay.
+
+use std::time::Instant;
+
+use crate::heap::{Entry, Heap};
+use crate::line::{Line, Ticket, Turn};
+use crate::stats::{Outcome, Stats};
+use crate::waiting::{Due, Waiting};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Accepts items from outside.
+    Open,
+    /// Accepts only what comes back, and what handlers add.
+    Closed,
+    /// Accepts nothing; what was not taken has been handed out.
+    Aborted,
+}
+
+/// Where an item comes from, and which bounds hold for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// From outside: needs room, and an open queue.
+    Outside,
+    /// From a handler whose own lease keeps the queue unfinished: needs room.
+    Inside,
+    /// The same, beyond the capacity if need be.
+    InsideUnbounded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Open,
+    Full,
+    Closed,
+}
+
+/// Why an item was not accepted, for the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Handed back as an error.
+    Refused,
+    /// Handed back by the strategy that drops what does not fit.
+    Dropped,
+}
+
+pub(crate) enum Take<T> {
+    Entry(Entry<T>),
+    /// Nothing now; more may come.
+    Empty,
+    /// Nothing now, and nothing can come any more.
+    Finished,
+}
+
+/// What threads sleep for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// An item to take, or the end.
+    Work,
+    /// Room for an item.
+    Space,
+    /// Nothing ready, waiting or leased.
+    Idle,
+    /// The end of a delay, with the item in hand.
+    Held,
+}
+
+/// The consumer that sleeps no longer than until `due`.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    ticket: Ticket,
+    due: Instant,
+}
+
+/// Everything that an aborted queue had not handed out yet.
+pub(crate) struct Leftover<T> {
+    ready: Heap<T>,
+    waiting: Waiting<Entry<T>>,
+}
+
+impl<T> Leftover<T> {
+    /// In order of priority, then those that waited, in order of due time.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<T>> {
+        self.ready.chain(self.waiting.into_items())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len()
+    }
+}
+
+/// The threads to signal once the lock is free.
+#[must_use = "threads that are not signalled sleep on"]
+pub(crate) struct Wakes<W> {
+    consumer: Option<W>,
+    submitter: Option<W>,
+    others: Vec<W>,
+}
+
+impl<W> Wakes<W> {
+    const NOBODY: Self = Self {
+        consumer: None,
+        submitter: None,
+        others: Vec::new(),
+    };
+}
+
+impl<W> IntoIterator for Wakes<W> {
+    type Item = W;
+    type IntoIter = std::iter::Chain<
+        std::iter::Chain<std::option::IntoIter<W>, std::option::IntoIter<W>>,
+        std::vec::IntoIter<W>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.consumer
+            .into_iter()
+            .chain(self.submitter)
+            .chain(self.others)
+    }
+}
+
+/// `T` is what lies in the queue, `W` what the shell signals to wake a thread.
+pub(crate) struct State<T, W> {
+    capacity: usize,
+    phase: Phase,
+    ready: Heap<T>,
+    waiting: Waiting<Entry<T>>,
+    /// Taken and not settled.
+    leased: usize,
+    /// How many of the leased wait out a delay in their worker's hands.
+    held: usize,
+    accepted: u64,
+    settled: [u64; Outcome::COUNT],
+    retries: u64,
+    dropped: u64,
+    refused: u64,
+    work: Line<W>,
+    space: Line<W>,
+    idle: Line<W>,
+    delays: Line<W>,
+    watch: Option<Watch>,
+}
+
+impl<T, W> State<T, W> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.min(Heap::<T>::MAX_LEN),
+            phase: Phase::Open,
+            ready: Heap::new(),
+            waiting: Waiting::new(),
+            leased: 0,
+            held: 0,
+            accepted: 0,
+            settled: [0; Outcome::COUNT],
+            retries: 0,
+            dropped: 0,
+            refused: 0,
+            work: Line::new(),
+            space: Line::new(),
+            idle: Line::new(),
+            delays: Line::new(),
+            watch: None,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What takes up capacity: ready and waiting, in the queue or in a hand.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len() + self.held
+    }
+
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.len() < self.capacity
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.leased == 0 && self.ready.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether nothing can be taken any more. What is leased out of an aborted
+    /// queue cannot come back.
+    fn is_finished(&self) -> bool {
+        self.ready.is_empty()
+            && self.waiting.is_empty()
+            && match self.phase {
+                Phase::Open => false,
+                Phase::Closed => self.leased == 0,
+                Phase::Aborted => true,
+            }
+    }
+
+    // ----- in ---------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn admission(&self, door: Door, turn: Turn) -> Admission {
+        match (self.phase, door) {
+            (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
+            (_, Door::InsideUnbounded) => Admission::Open,
+            _ if self.has_room() && self.space.lets_pass(turn) => Admission::Open,
+            _ => Admission::Full,
+        }
+    }
+
+    /// The number that the next accepted item gets; the first gets 1.
+    #[inline]
+    pub(crate) fn next_number(&self) -> u64 {
+        self.accepted + 1
+    }
+
+    /// Accepts an item that has [`Admission::Open`].
+    #[inline]
+    pub(crate) fn accept(&mut self, priority: i32, item: T, turn: Turn) {
+        self.ready.push(Entry {
+            priority,
+            returns: 0,
+            item,
+        });
+        self.accepted += 1;
+        self.space.passed(turn);
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
+        match refusal {
+            Refusal::Refused => self.refused += count as u64,
+            Refusal::Dropped => self.dropped += count as u64,
+        }
+    }
+
+    // ----- out --------------------------------------------------------------
+
+    /// Takes the first ready item. `now` is asked only if something waits.
+    #[inline]
+    pub(crate) fn take(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<T> {
+        if !self.waiting.is_empty() {
+            self.promote_due(now());
+        }
+        if self.ready.is_empty() {
+            return if self.is_finished() {
+                Take::Finished
+            } else {
+                Take::Empty
+            };
+        }
+        if !self.work.lets_pass(turn) {
+            return Take::Empty;
+        }
+        match self.ready.pop() {
+            Some(entry) => {
+                self.leased += 1;
+                self.retries += u64::from(entry.returns > 0);
+                self.work.passed(turn);
+                Take::Entry(entry)
+            }
+            None => Take::Empty,
+        }
+    }
+
+    /// What is due joins the back of its line.
+    fn promote_due(&mut self, now: Instant) {
+        while let Some(entry) = self.waiting.pop_due(now) {
+            self.ready.push(entry);
+        }
+    }
+
+    // ----- back -------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn settle(&mut self, outcome: Outcome, count: usize) {
+        self.leased -= count;
+        self.settled[outcome as usize] += count as u64;
+    }
+
+    /// Puts a leased item back, to wait until it is due. Never refused for
+    /// want of room; an aborted queue hands the item back, still leased.
+    pub(crate) fn put_back(&mut self, mut entry: Entry<T>, due: Due) -> Result<(), Entry<T>> {
+        if self.phase == Phase::Aborted {
+            return Err(entry);
+        }
+        entry.returns = entry.returns.saturating_add(1);
+        self.leased -= 1;
+        self.waiting.push(due, entry);
+        Ok(())
+    }
+
+    /// A leased item begins to wait in its worker's hands.
+    pub(crate) fn hold(&mut self) {
+        self.held += 1;
+    }
+
+    /// The wait is over, and the next attempt begins.
+    pub(crate) fn resume(&mut self) {
+        self.held -= 1;
+        self.retries += 1;
+    }
+
+    /// The wait is over, and no attempt follows.
+    pub(crate) fn give_up(&mut self) {
+        self.held -= 1;
+    }
+
+    // ----- the end ----------------------------------------------------------
+
+    /// Whether this call was the one that closed it.
+    pub(crate) fn close(&mut self) -> bool {
+        let closes = self.phase == Phase::Open;
+        if closes {
+            self.phase = Phase::Closed;
+        }
+        closes
+    }
+
+    /// Ends the queue and leases out everything that was not taken.
+    pub(crate) fn abort(&mut self) -> Leftover<T> {
+        self.phase = Phase::Aborted;
+        let leftover = Leftover {
+            ready: std::mem::replace(&mut self.ready, Heap::new()),
+            waiting: std::mem::replace(&mut self.waiting, Waiting::new()),
+        };
+        self.leased += leftover.len();
+        leftover
+    }
+
+    // ----- sleep ------------------------------------------------------------
+
+    fn line(&mut self, side: Side) -> &mut Line<W> {
+        match side {
+            Side::Work => &mut self.work,
+            Side::Space => &mut self.space,
+            Side::Idle => &mut self.idle,
+            Side::Held => &mut self.delays,
+        }
+    }
+
+    /// Whether a thread that would sleep here had better look again first.
+    pub(crate) fn is_busy(&self, side: Side) -> bool {
+        match side {
+            Side::Work => self.work.is_busy(),
+            Side::Space => self.space.is_busy(),
+            Side::Idle | Side::Held => false,
+        }
+    }
+
+    /// Puts the caller to sleep; it must wait until it is no longer
+    /// [asleep](Self::is_asleep), or until the returned instant.
+    pub(crate) fn fall_asleep(
+        &mut self,
+        side: Side,
+        turn: Turn,
+        waker: W,
+        deadline: Option<Instant>,
+    ) -> (Ticket, Option<Instant>) {
+        let ticket = self.line(side).join(turn, waker);
+        match self.unwatched_due() {
+            Some(due) if side == Side::Work => {
+                self.watch = Some(Watch { ticket, due });
+                let until = deadline.map_or(due, |deadline| deadline.min(due));
+                (ticket, Some(until))
+            }
+            _ => (ticket, deadline),
+        }
+    }
+
+    pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
+        self.line(side).contains(ticket)
+    }
+
+    /// The caller is awake, for whatever reason.
+    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket) {
+        self.line(side).leave(ticket);
+        if side == Side::Work && self.watch.is_some_and(|watch| watch.ticket == ticket) {
+            self.watch = None;
+        }
+    }
+
+    /// The earliest due time, unless somebody sleeps no longer than that.
+    fn unwatched_due(&self) -> Option<Instant> {
+        let due = self.waiting.next_due()?;
+        match self.watch {
+            Some(watch) if watch.due <= due => None,
+            _ => Some(due),
+        }
+    }
+
+    /// Who must be woken: see the invariants at the top of this file.
+    #[inline]
+    pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
+        self.check_books();
+        let nobody_sleeps = self.work.is_empty()
+            && self.space.is_empty()
+            && self.idle.is_empty()
+            && self.delays.is_empty();
+        if nobody_sleeps {
+            return None;
+        }
+        self.call_sleepers()
+    }
+
+    fn call_sleepers(&mut self) -> Option<Wakes<W>> {
+        let mut wakes = Wakes::NOBODY;
+        if self.is_finished() {
+            wakes.others.extend(self.work.call_all());
+        } else if !self.work.is_called() {
+            let watcher = self.watch.map(|watch| watch.ticket);
+            if !self.ready.is_empty() {
+                wakes.consumer = self.work.call_one(watcher);
+            } else if self.unwatched_due().is_some() {
+                wakes.consumer = self.work.call(watcher);
+            }
+        }
+        if self.phase != Phase::Open {
+            wakes.others.extend(self.space.call_all());
+        } else if !self.space.is_called() && self.has_room() {
+            wakes.submitter = self.space.call_one(None);
+        }
+        if self.is_idle() {
+            wakes.others.extend(self.idle.call_all());
+        }
+        if self.phase == Phase::Aborted {
+            wakes.others.extend(self.delays.call_all());
+        }
+        let anybody =
+            wakes.consumer.is_some() || wakes.submitter.is_some() || !wakes.others.is_empty();
+        anybody.then_some(wakes)
+    }
+
+    // ----- the books --------------------------------------------------------
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let [succeeded, failed, panicked, aborted] = self.settled;
+        Stats {
+            accepted: self.accepted,
+            ready: self.ready.len() as u64,
+            waiting: (self.waiting.len() + self.held) as u64,
+            running: (self.leased - self.held) as u64,
+            settled: succeeded + failed + panicked + aborted,
+            succeeded,
+            failed,
+            panicked,
+            aborted,
+            retries: self.retries,
+            dropped: self.dropped,
+            refused: self.refused,
+        }
+    }
+
+    #[inline]
+    fn check_books(&self) {
+        if cfg!(debug_assertions) {
+            let stats = self.snapshot();
+            assert_eq!(
+                stats.accepted,
+                stats.ready + stats.waiting + stats.running + stats.settled,
+                "the books do not balance: {stats:?}",
+            );
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the queue has done and what it holds, counted under its lock.
+
+/// One exact snapshot of a queue's books, all of it from the same instant.
+///
+/// Two equations hold in every snapshot:
+///
+/// - `accepted == ready + waiting + running + settled`
+/// - `settled == succeeded + failed + panicked + aborted`
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload * 2),
+///     QueueOptions::new(8, 1),
+/// )?;
+/// queue.submit(21)?;
+/// queue.wait_idle();
+/// let stats = queue.stats();
+/// assert_eq!((stats.accepted, stats.settled, stats.succeeded), (1, 1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Tasks that got in.
+    pub accepted: u64,
+    /// Tasks that wait for a worker.
+    pub ready: u64,
+    /// Tasks that wait out the delay before their next attempt.
+    pub waiting: u64,
+    /// Tasks in a worker's hands.
+    pub running: u64,
+    /// Tasks that are done with, whatever became of them.
+    pub settled: u64,
+    /// Settled tasks whose last attempt returned `Ok`.
+    pub succeeded: u64,
+    /// Settled tasks whose last attempt returned `Err`.
+    pub failed: u64,
+    /// Settled tasks whose last attempt panicked.
+    pub panicked: u64,
+    /// Settled tasks that were cancelled before their first or next attempt.
+    pub aborted: u64,
+    /// Attempts after the first that have started.
+    pub retries: u64,
+    /// Tasks handed back by [`BackpressureStrategy::Drop`](crate::BackpressureStrategy::Drop).
+    pub dropped: u64,
+    /// Tasks handed back as an error: full, closed, timed out, or bound to
+    /// deadlock.
+    pub refused: u64,
+}
+
+/// How a task was settled: the index of its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Succeeded,
+    Failed,
+    Panicked,
+    Aborted,
+}
+
+impl Outcome {
+    pub(crate) const COUNT: usize = 4;
+}

@@ -1,0 +1,291 @@
+//! Every way to submit, and what happens when the queue is full.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::contain::report;
+use crate::error::{SubmitAllError, SubmitError, Submitted, SubmittedAll};
+use crate::monitor::{NotAccepted, Terms, Wait};
+use crate::options::BackpressureStrategy;
+use crate::priority_queue::Chunks;
+use crate::shared::{Job, Shared};
+use crate::state::{Door, Refusal};
+use crate::stats::Stats;
+use crate::task::{Task, TaskId};
+
+/// A handle for submitting to a [`TaskQueue`](crate::TaskQueue), without the
+/// types of its results. Cheap to clone.
+///
+/// It does not keep the queue alive: once the queue is drained or dropped,
+/// every submit says [`Closed`](SubmitError::Closed).
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, u64>| Ok::<_, std::io::Error>(attempt.payload * attempt.payload),
+///     QueueOptions::new(16, 2),
+/// )?;
+/// let producers: Vec<_> = (0..4)
+///     .map(|n| {
+///         let submitter = queue.submitter();
+///         thread::spawn(move || submitter.submit(n).map(|_| ()))
+///     })
+///     .collect();
+/// for producer in producers {
+///     producer.join().expect("it does not panic")?;
+/// }
+/// let sum: u64 = queue.drain().into_iter().filter_map(|result| result.outcome.ok()).sum();
+/// assert_eq!(sum, 0 + 1 + 4 + 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Submitter<P> {
+    shared: Arc<Shared<P>>,
+}
+
+impl<P> Submitter<P> {
+    /// How many tasks [`submit_all`](Self::submit_all) pulls from its iterator
+    /// at a time.
+    const CHUNK: usize = 64;
+
+    pub(crate) fn new(shared: Arc<Shared<P>>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<P> {
+        &self.shared
+    }
+
+    /// Submits a task. What happens while the queue is full depends on its
+    /// [`BackpressureStrategy`]: this waits for room, or hands the task back as
+    /// [`Submitted::Dropped`], or as [`SubmitError::Full`].
+    ///
+    /// # Errors
+    ///
+    /// The task, if the queue is closed, or gets closed while this waits; if
+    /// the strategy is to fail; or if the queue is full and the caller is one
+    /// of its own workers, which might wait for itself. (A circle of two
+    /// queues, or one through a handler's helper threads, is not detected.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, &str>| Ok::<_, std::io::Error>(attempt.payload.len()),
+    ///     QueueOptions::new(8, 1),
+    /// )?;
+    /// queue.submit("by itself")?;
+    /// queue.submit(Task::new("with wishes").with_id("a").with_priority(5).with_retries(2))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
+        match self
+            .shared
+            .offer(task.into(), self.terms(), self.deadlock_check())
+        {
+            Ok(id) => Ok(Submitted::Accepted(id)),
+            Err(SubmitError::Full { task, .. }) if self.drops() => {
+                self.warn_of_drops(1);
+                Ok(Submitted::Dropped(task))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Submits a task if there is room now. Never blocks, whatever the
+    /// strategy.
+    ///
+    /// # Errors
+    ///
+    /// The task, if the queue is full or closed.
+    pub fn try_submit<T: Into<Task<P>>>(&self, task: T) -> Result<TaskId, SubmitError<P>> {
+        self.offer_within(Wait::No, task.into())
+    }
+
+    /// Submits a task; waits for room, whatever the strategy, but no longer
+    /// than `timeout`. A timeout too long for an [`Instant`] means no limit.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there was no room in time, or the queue is closed.
+    pub fn submit_timeout<T: Into<Task<P>>>(
+        &self,
+        task: T,
+        timeout: Duration,
+    ) -> Result<Submitted<P>, SubmitError<P>> {
+        self.offer_within(Wait::timeout(timeout), task.into())
+            .map(Submitted::Accepted)
+    }
+
+    /// Submits a task; waits for room, whatever the strategy, but not beyond
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there was no room in time, or the queue is closed.
+    pub fn submit_deadline<T: Into<Task<P>>>(
+        &self,
+        task: T,
+        deadline: Instant,
+    ) -> Result<Submitted<P>, SubmitError<P>> {
+        self.offer_within(Wait::Until(deadline), task.into())
+            .map(Submitted::Accepted)
+    }
+
+    /// Submits many tasks in order, with far fewer locks than one submit for
+    /// each. While the queue is full the strategy decides, as for
+    /// [`submit`](Self::submit).
+    ///
+    /// The iterator is advanced outside the queue's lock, up to 64 tasks at a
+    /// time, and those go in together: an iterator that waits for something to
+    /// become of its earlier tasks would wait for ever. If the iterator
+    /// panics, what it had yielded is submitted before the panic goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`submit`](Self::submit): how many tasks got in, why no more did,
+    /// and those that were pulled from the iterator and did not.
+    ///
+    /// # Panics
+    ///
+    /// If the iterator does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload + 1),
+    ///     QueueOptions::new(10, 2),
+    /// )?;
+    /// assert_eq!(queue.submit_all(0..100)?.accepted, 100);
+    /// assert_eq!(queue.drain().len(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit_all<I>(&self, tasks: I) -> Result<SubmittedAll<P>, SubmitAllError<P>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Task<P>>,
+    {
+        let jobs = tasks.into_iter().map(|task| {
+            let task = task.into();
+            (task.priority, Job::new(task))
+        });
+        let mut chunks = Chunks::new(jobs, Self::CHUNK);
+        let mut accepted = 0;
+        let mut dropped = Vec::new();
+        while let Some(mut chunk) = chunks.next_chunk() {
+            let size = chunk.len();
+            let offered = self.shared.monitor.offer(
+                &mut chunk,
+                self.terms(),
+                Job::stamp,
+                self.deadlock_check(),
+            );
+            accepted += size - chunk.len();
+            let refused = chunk.len();
+            dropped.extend(chunk.map(|(_, job)| job.task));
+            match offered {
+                Ok(_) => {}
+                Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),
+                Err(why) => {
+                    return Err(SubmitAllError {
+                        accepted,
+                        error: self.shared.refusal(why, Task::new(())),
+                        rest: dropped,
+                    });
+                }
+            }
+        }
+        chunks.resume_panic();
+        Ok(SubmittedAll { accepted, dropped })
+    }
+
+    fn offer_within(&self, wait: Wait, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
+        self.shared.offer(task, Terms::outside(wait), || false)
+    }
+
+    fn terms(&self) -> Terms {
+        let (wait, refusal) = match self.shared.backpressure {
+            BackpressureStrategy::Block => (Wait::Forever, Refusal::Refused),
+            BackpressureStrategy::Drop => (Wait::No, Refusal::Dropped),
+            BackpressureStrategy::Error => (Wait::No, Refusal::Refused),
+        };
+        Terms {
+            door: Door::Outside,
+            wait,
+            refusal,
+        }
+    }
+
+    /// Asked only by who is about to wait.
+    fn deadlock_check(&self) -> impl Fn() -> bool + '_ {
+        || self.shared.is_own_worker()
+    }
+
+    fn drops(&self) -> bool {
+        self.shared.backpressure == BackpressureStrategy::Drop
+    }
+
+    fn warn_of_drops(&self, count: usize) {
+        let capacity = self.shared.capacity;
+        report!(
+            warn,
+            "queue is full (capacity {capacity}): tasks dropped: {count}"
+        );
+    }
+
+    /// Refuses new tasks from now on, those of blocked submitters too. What was
+    /// accepted goes on. Returns whether this call was the one that closed the
+    /// queue.
+    pub fn close(&self) -> bool {
+        self.shared.monitor.close()
+    }
+
+    /// Whether the queue refuses new tasks.
+    pub fn is_closed(&self) -> bool {
+        self.shared.monitor.is_closed()
+    }
+
+    /// Ends the queue early: see [`TaskQueue::cancel`](crate::TaskQueue::cancel).
+    pub fn cancel(&self) {
+        self.shared.cancel();
+    }
+
+    /// How many tasks there is room for.
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity
+    }
+
+    /// One exact snapshot of the queue's books.
+    pub fn stats(&self) -> Stats {
+        self.shared.monitor.snapshot()
+    }
+}
+
+impl<P> Clone for Submitter<P> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+// Nothing can be seen half-changed: no code that may panic runs under the lock.
+impl<P> UnwindSafe for Submitter<P> {}
+impl<P> RefUnwindSafe for Submitter<P> {}
+
+impl<P> fmt::Debug for Submitter<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter")
+            .field("capacity", &self.capacity())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

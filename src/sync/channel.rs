@@ -1,0 +1,117 @@
+//! An unbounded channel that loom can see into, with the part of crossbeam's
+//! vocabulary that a receiver of results needs.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crossbeam_channel::{RecvError, SendError, TryRecvError};
+
+use super::modelled::{Condvar, Mutex};
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+}
+
+struct State<T> {
+    queue: VecDeque<T>,
+    senders: usize,
+}
+
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
+
+/// Stands in for crossbeam's receiver inside a model.
+pub struct Receiver<T>(Arc<Shared<T>>);
+
+pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            queue: VecDeque::new(),
+            senders: 1,
+        }),
+        arrived: Condvar::new(),
+    });
+    (Sender(Arc::clone(&shared)), Receiver(shared))
+}
+
+impl<T> Sender<T> {
+    pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
+        self.0.state.lock().queue.push_back(value);
+        self.0.arrived.notify_one();
+        Ok(())
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.0.state.lock().senders += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.0.state.lock().senders -= 1;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes a value if one is there.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.0.state.lock();
+        match state.queue.pop_front() {
+            Some(value) => Ok(value),
+            None if state.senders == 0 => Err(TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Waits for a value, or for the last sender to leave. One thread at a
+    /// time may wait.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        let mut state = self.0.state.lock();
+        loop {
+            if let Some(value) = state.queue.pop_front() {
+                return Ok(value);
+            }
+            if state.senders == 0 {
+                return Err(RecvError);
+            }
+            state = self.0.arrived.wait(state);
+        }
+    }
+
+    /// What is there now, without waiting.
+    pub fn try_iter(&self) -> impl Iterator<Item = T> + '_ {
+        std::iter::from_fn(|| self.try_recv().ok())
+    }
+
+    /// Every value, until the last sender has left.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        std::iter::from_fn(|| self.recv().ok())
+    }
+
+    /// How many values wait to be taken.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().queue.len()
+    }
+
+    /// Whether no value waits to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receiver { .. }")
+    }
+}

@@ -1,0 +1,102 @@
+//! A model's clock: stands still until [`advance`] moves it.
+//!
+//! A waiter sets its alarm while it holds the gate of its mutex, and keeps the
+//! gate until its condvar has it. Whoever moves the clock rings the alarms
+//! that are due, taking each gate first: by then the waiter waits, so the ring
+//! is not lost. The clock's own lock is never held across a gate.
+
+use std::sync::{Arc, LazyLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use loom::sync::{Condvar, Mutex, MutexGuard};
+
+/// The instant at which every model starts.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The end of time: far enough for every deadline that is not "never", near
+/// enough for an `Instant`.
+const END: Duration = Duration::from_secs(1 << 40);
+
+loom::lazy_static! {
+    // One per execution of a model.
+    static ref CLOCK: Mutex<Clock> = Mutex::new(Clock::default());
+}
+
+#[derive(Default)]
+struct Clock {
+    elapsed: Duration,
+    alarms: Vec<Alarm>,
+    next_id: u64,
+}
+
+struct Alarm {
+    id: u64,
+    deadline: Instant,
+    gate: Arc<Mutex<()>>,
+    condvar: Arc<Condvar>,
+}
+
+impl Clock {
+    fn now(&self) -> Instant {
+        start() + self.elapsed
+    }
+}
+
+fn clock() -> MutexGuard<'static, Clock> {
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn start() -> Instant {
+    *START
+}
+
+/// The model's present time.
+pub fn now() -> Instant {
+    clock().now()
+}
+
+/// Moves the model's clock forward and wakes every wait that is due by then.
+///
+/// Time does not move by itself in a model. End a model that waits for time
+/// with `advance(Duration::MAX)`: all the time there is has passed.
+pub fn advance(by: Duration) {
+    let due: Vec<Alarm> = {
+        let mut clock = clock();
+        clock.elapsed = clock.elapsed.saturating_add(by).min(END);
+        let now = clock.now();
+        let (due, later) = std::mem::take(&mut clock.alarms)
+            .into_iter()
+            .partition(|alarm| alarm.deadline <= now);
+        clock.alarms = later;
+        due
+    };
+    for alarm in due {
+        drop(alarm.gate.lock());
+        alarm.condvar.notify_one();
+    }
+}
+
+/// `None` if it is that late already.
+pub(super) fn set_alarm(
+    deadline: Instant,
+    gate: &Arc<Mutex<()>>,
+    condvar: &Arc<Condvar>,
+) -> Option<u64> {
+    let mut clock = clock();
+    if deadline <= clock.now() {
+        return None;
+    }
+    let id = clock.next_id;
+    clock.next_id += 1;
+    clock.alarms.push(Alarm {
+        id,
+        deadline,
+        gate: Arc::clone(gate),
+        condvar: Arc::clone(condvar),
+    });
+    Some(id)
+}
+
+pub(super) fn clear_alarm(id: u64) {
+    clock().alarms.retain(|alarm| alarm.id != id);
+}

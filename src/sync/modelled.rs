@@ -1,0 +1,140 @@
+//! The seam inside a loom model.
+//!
+//! What is not modelled: yields, spins and try-locks are nothing here, so the
+//! fast paths made of them are not explored; nor are spurious wake-ups, which
+//! loom does not produce.
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+pub(crate) use loom::sync::atomic::AtomicBool;
+
+pub use super::channel::Receiver;
+pub(crate) use super::channel::{Sender, unbounded};
+use super::clock;
+
+/// The lock proper is `gate`, shared so that the clock can take it as well;
+/// `data` is only ever locked by whoever holds the gate, so it never blocks.
+pub(crate) struct Mutex<T> {
+    gate: Arc<loom::sync::Mutex<()>>,
+    data: std::sync::Mutex<T>,
+}
+
+/// Fields drop in order: the data is let go before the gate opens.
+pub(crate) struct MutexGuard<'a, T> {
+    data: std::sync::MutexGuard<'a, T>,
+    gate: loom::sync::MutexGuard<'a, ()>,
+    mutex: &'a Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            gate: Arc::new(loom::sync::Mutex::new(())),
+            data: std::sync::Mutex::new(value),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        self.behind(gate)
+    }
+
+    fn behind<'a>(&'a self, gate: loom::sync::MutexGuard<'a, ()>) -> MutexGuard<'a, T> {
+        MutexGuard {
+            data: self.data.lock().unwrap_or_else(PoisonError::into_inner),
+            gate,
+            mutex: self,
+        }
+    }
+}
+
+impl<T> std::ops::Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.data
+    }
+}
+
+pub(crate) struct Condvar(Arc<loom::sync::Condvar>);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(loom::sync::Condvar::new()))
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let MutexGuard { data, gate, mutex } = guard;
+        drop(data);
+        mutex.behind(self.0.wait(gate).unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits for a notification or for the clock to be moved to `deadline`.
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Instant,
+    ) -> MutexGuard<'a, T> {
+        let mutex = guard.mutex;
+        let Some(alarm) = clock::set_alarm(deadline, &mutex.gate, &self.0) else {
+            return guard;
+        };
+        let guard = self.wait(guard);
+        clock::clear_alarm(alarm);
+        guard
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}
+
+pub(crate) fn now() -> Instant {
+    clock::now()
+}
+
+/// Time that is only reported stands still, so that reading it adds no
+/// interleavings.
+pub(crate) fn timestamp() -> Instant {
+    clock::start()
+}
+
+pub(crate) fn yield_now() {}
+
+pub(crate) fn random_seed() -> u64 {
+    0
+}
+
+pub(crate) mod thread {
+    use super::io;
+
+    pub(crate) use loom::thread::{JoinHandle, ThreadId};
+
+    pub(crate) fn current_id() -> ThreadId {
+        loom::thread::current().id()
+    }
+
+    pub(crate) fn id_of(handle: &JoinHandle<()>) -> ThreadId {
+        handle.thread().id()
+    }
+
+    pub(crate) fn panicking() -> bool {
+        std::thread::panicking()
+    }
+
+    pub(crate) fn spawn(
+        name: String,
+        _stack_size: Option<usize>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        loom::thread::Builder::new().name(name).spawn(body)
+    }
+}

@@ -1,0 +1,167 @@
+//! What is submitted: a payload with a priority, and perhaps a name.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Names a task: by its number in the sequence of acceptance, or by the name
+/// that its submitter gave it.
+///
+/// Ids are labels. The queue neither checks that they are unique nor looks
+/// anything up by them. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::TaskId;
+///
+/// assert_eq!(TaskId::from(7).to_string(), "7");
+/// assert_eq!(TaskId::from("nightly-report").to_string(), "nightly-report");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskId {
+    /// The first task that a queue accepts is number 1.
+    Number(u64),
+    /// Chosen by the submitter.
+    Name(Arc<str>),
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl From<u64> for TaskId {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for TaskId {
+    fn from(name: &str) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+impl From<String> for TaskId {
+    fn from(name: String) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+/// A unit of work: the payload that the handler gets to see, and how the queue
+/// is to treat it.
+///
+/// Whatever can be submitted converts into a task, so a plain payload does
+/// when the defaults do.
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::Task;
+///
+/// let task = Task::new("resize.png").with_id("thumbnail").with_priority(5).with_retries(1);
+/// assert_eq!(task.payload, "resize.png");
+/// assert_eq!(task.priority, 5);
+///
+/// let plain: Task<&str> = "resize.png".into();
+/// assert_eq!(plain.priority, 0);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Task<P> {
+    /// What the handler works on.
+    pub payload: P,
+    /// Greater is sooner; 0 unless set.
+    pub priority: i32,
+    /// How many attempts may follow the first. `None` leaves it to
+    /// [`QueueOptions::max_retries`](crate::QueueOptions::max_retries).
+    pub retries: Option<u32>,
+    /// `None` until the task is accepted or given a name.
+    pub(crate) id: Option<TaskId>,
+}
+
+impl<P> Task<P> {
+    /// A task with priority 0, the queue's number of retries, and no name.
+    pub fn new(payload: P) -> Self {
+        Self {
+            payload,
+            priority: 0,
+            retries: None,
+            id: None,
+        }
+    }
+
+    /// Names the task. Without a name it gets its number in the sequence of
+    /// acceptance.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<TaskId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Greater priorities are taken first, equal ones in the order accepted.
+    #[must_use]
+    pub fn with_priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How many attempts may follow the first; 0 means one attempt in all.
+    #[must_use]
+    pub fn with_retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// The task's id; `None` for an unnamed task that was never accepted.
+    pub fn id(&self) -> Option<&TaskId> {
+        self.id.as_ref()
+    }
+
+    /// The id of a task that was accepted, and therefore has one.
+    pub(crate) fn accepted_id(&self) -> &TaskId {
+        static NEVER_ACCEPTED: TaskId = TaskId::Number(0);
+        self.id.as_ref().unwrap_or(&NEVER_ACCEPTED)
+    }
+
+    /// The same task around another payload.
+    pub fn map<Q>(self, f: impl FnOnce(P) -> Q) -> Task<Q> {
+        Task {
+            payload: f(self.payload),
+            priority: self.priority,
+            retries: self.retries,
+            id: self.id,
+        }
+    }
+}
+
+impl<P> From<P> for Task<P> {
+    fn from(payload: P) -> Self {
+        Self::new(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_two_words_long() {
+        assert_eq!(size_of::<TaskId>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn mapping_the_payload_keeps_the_rest() {
+        let task = Task::new(1).with_id("a").with_priority(-3).with_retries(9);
+        let mapped = task.map(|n| n.to_string());
+        let expected = Task::new(String::from("1"))
+            .with_id("a")
+            .with_priority(-3)
+            .with_retries(9);
+        assert_eq!(mapped, expected);
+    }
+}

@@ -1,0 +1,468 @@
+//! The bakery: worker threads around a shelf, from start to join.
+
+use std::fmt;
+use std::io;
+use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::attempt::Attempt;
+use crate::contain::{discard, report};
+use crate::error::{BuildError, SubmitAllError, SubmitError, Submitted, SubmittedAll};
+use crate::monitor::Wait;
+use crate::options::{QueueOptions, ResultsPolicy};
+use crate::publisher::{Publisher, discard_result};
+use crate::result::WorkerResult;
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::submitter::Submitter;
+use crate::sync::{self, Receiver, thread, thread::JoinHandle};
+use crate::task::{Task, TaskId};
+use crate::worker::Worker;
+
+/// A bounded priority queue of tasks, with worker threads that run a handler
+/// for each, retry what fails, and leave one result for every accepted task.
+///
+/// - `P` is the payload of a task, `R` what the handler makes of it, `E` the
+///   handler's error.
+/// - The greatest priority is taken first, and equal priorities in the order
+///   accepted.
+/// - A failed attempt is retried after a [backoff](crate::Backoff), a handler's
+///   panic like an error. While a task waits its worker takes other tasks
+///   (see [`RetryWaits`](crate::RetryWaits)), and it takes up room in the
+///   queue, so that an outage slows submitters down.
+/// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
+///   handed back to its submitter.
+/// - An idle queue makes no wake-ups.
+///
+/// # Ways to stop
+///
+/// | call | new tasks | ready and waiting tasks | running attempts | returns |
+/// | --- | --- | --- | --- | --- |
+/// | [`close`](Self::close) | refused | finish | finish | at once |
+/// | [`drain`](Self::drain) | refused | finish, after their delays | finish | all results, threads joined |
+/// | [`drain_timeout`](Self::drain_timeout) | refused | the same | finish | the same, or the queue if time runs out |
+/// | [`cancel`](Self::cancel) | refused | settled unrun, at once | finish, and are not retried | at once |
+/// | [`abort`](Self::abort) | refused | settled unrun, at once | finish, and are not retried | all results, threads joined |
+/// | drop | refused | as `drain`; as `abort` while unwinding | finish | threads joined |
+///
+/// A thread cannot be killed: a handler that never returns holds up all of
+/// these but `close` and `cancel`. A handler that runs for long should look at
+/// [`Attempt::is_cancelled`].
+///
+/// # Handlers that consume their payload
+///
+/// A handler sees its payload by reference, because it may be called again.
+/// What can run only once (an `FnOnce`, say) is taken out of a
+/// `Mutex<Option<_>>`:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+///
+/// type Once = Mutex<Option<Box<dyn FnOnce() -> u32 + Send>>>;
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, Once>| {
+///         let job = attempt.payload.lock().map(|mut slot| slot.take());
+///         job.ok().flatten().map(|job| job()).ok_or("it has run already")
+///     },
+///     QueueOptions::new(8, 1).max_retries(0),
+/// )?;
+/// queue.submit::<Once>(Mutex::new(Some(Box::new(|| 42))))?;
+/// assert_eq!(queue.drain()[0].outcome.as_ref().ok(), Some(&42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a queue that is dropped finishes its tasks and joins its threads first"]
+pub struct TaskQueue<P, R, E> {
+    submitter: Submitter<P>,
+    results: Receiver<WorkerResult<P, R, E>>,
+    /// Empty once they have been joined, or left alone.
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl<P, R, E> TaskQueue<P, R, E> {
+    /// Builds a queue and starts its workers.
+    ///
+    /// The handler is shared by all of them. A closure that calls methods of
+    /// the attempt needs its argument's type written out:
+    /// `|attempt: &Attempt<'_, String>| ..`.
+    ///
+    /// # Errors
+    ///
+    /// If the options ask for no capacity or no workers, or if a thread could
+    /// not be started; those that had been are joined first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, &str>| attempt.payload.parse::<u32>(),
+    ///     QueueOptions::new(16, 2).max_retries(0),
+    /// )?;
+    /// queue.submit("42")?;
+    /// queue.submit("forty-two")?;
+    ///
+    /// let results = queue.drain();
+    /// assert_eq!(results.len(), 2);
+    /// assert_eq!(results.iter().filter(|result| result.outcome.is_ok()).count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new<H>(handler: H, options: QueueOptions) -> Result<Self, BuildError>
+    where
+        H: Fn(&Attempt<'_, P>) -> Result<R, E> + Send + Sync + 'static,
+        P: Send + 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        if options.capacity == 0 {
+            return Err(BuildError::ZeroCapacity);
+        }
+        if options.workers == 0 {
+            return Err(BuildError::ZeroWorkers);
+        }
+        if options.thread_name.contains('\0') {
+            return Err(BuildError::ThreadName(options.thread_name));
+        }
+
+        let (sender, results) = sync::unbounded();
+        let sender = (options.results == ResultsPolicy::Keep).then_some(sender);
+        let publisher = Arc::new(Publisher::new(sender));
+        let shared = Arc::new(Shared::new(&options, Arc::clone(&publisher) as _));
+        let worker = Arc::new(Worker {
+            shared: Arc::clone(&shared),
+            publisher,
+            handler,
+            max_retries: options.max_retries,
+            backoff: options.backoff.seeded(sync::random_seed()),
+            retry_waits: options.retry_waits,
+        });
+        let started = start_all(options.workers, |number| {
+            let worker = Arc::clone(&worker);
+            let name = format!("{}-{number}", options.thread_name);
+            thread::spawn(name, options.stack_size, move || {
+                worker.run();
+                discard(worker);
+            })
+        });
+        match started {
+            Ok(workers) => {
+                shared.set_workers(workers.iter().map(thread::id_of).collect());
+                Ok(Self {
+                    submitter: Submitter::new(shared),
+                    results,
+                    workers,
+                })
+            }
+            Err((started, source)) => {
+                let error = BuildError::Spawn {
+                    started: started.len(),
+                    workers: options.workers,
+                    source,
+                };
+                shared.monitor.close();
+                join_all(started);
+                Err(error)
+            }
+        }
+    }
+
+    fn shared(&self) -> &Shared<P> {
+        self.submitter.shared()
+    }
+
+    // ----- submitting -------------------------------------------------------
+
+    /// Submits a task; while the queue is full its strategy decides. See
+    /// [`Submitter::submit`].
+    ///
+    /// # Errors
+    ///
+    /// The task, if the queue is closed, if the strategy is to fail, or if this
+    /// would deadlock.
+    pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
+        self.submitter.submit(task)
+    }
+
+    /// Submits a task if there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// The task, if the queue is full or closed.
+    pub fn try_submit<T: Into<Task<P>>>(&self, task: T) -> Result<TaskId, SubmitError<P>> {
+        self.submitter.try_submit(task)
+    }
+
+    /// Submits a task; waits for room, but no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there was no room in time, or the queue is closed.
+    pub fn submit_timeout<T: Into<Task<P>>>(
+        &self,
+        task: T,
+        timeout: Duration,
+    ) -> Result<Submitted<P>, SubmitError<P>> {
+        self.submitter.submit_timeout(task, timeout)
+    }
+
+    /// Submits a task; waits for room, but not beyond `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there was no room in time, or the queue is closed.
+    pub fn submit_deadline<T: Into<Task<P>>>(
+        &self,
+        task: T,
+        deadline: Instant,
+    ) -> Result<Submitted<P>, SubmitError<P>> {
+        self.submitter.submit_deadline(task, deadline)
+    }
+
+    /// Submits many tasks in order, with few locks. See
+    /// [`Submitter::submit_all`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`submit`](Self::submit), with every task that did not get in.
+    ///
+    /// # Panics
+    ///
+    /// If the iterator does.
+    pub fn submit_all<I>(&self, tasks: I) -> Result<SubmittedAll<P>, SubmitAllError<P>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Task<P>>,
+    {
+        self.submitter.submit_all(tasks)
+    }
+
+    /// A handle for submitting from elsewhere.
+    pub fn submitter(&self) -> Submitter<P> {
+        self.submitter.clone()
+    }
+
+    // ----- watching ---------------------------------------------------------
+
+    /// Results as they are published, in that order. The receiver disconnects
+    /// when the last worker leaves, so after [`close`](Self::close) a loop over
+    /// it ends with the last result. Each result goes to one taker: what is
+    /// received here is not returned by `drain`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload * 10),
+    ///     QueueOptions::new(16, 2),
+    /// )?;
+    /// queue.submit_all([1, 2, 3])?;
+    /// queue.close();
+    /// let mut values: Vec<u32> = queue.results().iter().filter_map(|r| r.outcome.ok()).collect();
+    /// values.sort();
+    /// assert_eq!(values, [10, 20, 30]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn results(&self) -> Receiver<WorkerResult<P, R, E>> {
+        self.results.clone()
+    }
+
+    /// Waits until the queue is idle: nothing ready, waiting or running. The
+    /// results of all that was settled by then can be received. Returns also if
+    /// the queue was idle at any moment since the call, so a queue that is
+    /// never idle for long traps nobody.
+    ///
+    /// # Panics
+    ///
+    /// On one of the queue's own workers, which would wait for itself.
+    pub fn wait_idle(&self) {
+        self.refuse_own_worker("wait_idle");
+        self.shared().monitor.wait_idle(Wait::Forever);
+    }
+
+    /// [`wait_idle`](Self::wait_idle) for no longer than `timeout`; whether the
+    /// queue was idle.
+    ///
+    /// # Panics
+    ///
+    /// On one of the queue's own workers.
+    pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
+        self.refuse_own_worker("wait_idle_timeout");
+        self.shared().monitor.wait_idle(Wait::timeout(timeout))
+    }
+
+    /// One exact snapshot of the queue's books.
+    pub fn stats(&self) -> Stats {
+        self.submitter.stats()
+    }
+
+    /// How many tasks there is room for.
+    pub fn capacity(&self) -> usize {
+        self.submitter.capacity()
+    }
+
+    // ----- stopping ---------------------------------------------------------
+
+    /// Refuses new tasks from now on, those of blocked submitters too. What was
+    /// accepted goes on. Returns whether this call was the one that closed the
+    /// queue.
+    pub fn close(&self) -> bool {
+        self.submitter.close()
+    }
+
+    /// Whether the queue refuses new tasks.
+    pub fn is_closed(&self) -> bool {
+        self.submitter.is_closed()
+    }
+
+    /// Ends the queue early: refuses new tasks, and settles at once, as
+    /// [`Aborted`](crate::TaskError::Aborted), every task that waits for a
+    /// worker or for its next attempt. Attempts that run go on, see
+    /// [`Attempt::is_cancelled`], and are not retried: one that fails is
+    /// settled with its own error. Returns when those tasks are settled; does
+    /// not wait for running attempts.
+    ///
+    /// May be called from anywhere, by way of a [`Submitter`] also while
+    /// another thread sits in [`drain`](Self::drain).
+    pub fn cancel(&self) {
+        self.submitter.cancel();
+    }
+
+    /// Finishes everything that was accepted, joins the threads, and returns
+    /// the results that nobody has received yet, in the order of publication.
+    ///
+    /// Blocks until every handler has returned and every delay has run out;
+    /// [`Submitter::cancel`] from another thread ends the delays.
+    ///
+    /// # Panics
+    ///
+    /// On one of the queue's own workers, which cannot join itself. The queue
+    /// is dropped by that; see the table above.
+    #[must_use = "some of the results may be failed tasks"]
+    pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
+        self.refuse_own_worker("drain");
+        self.shared().monitor.close();
+        self.finish()
+    }
+
+    /// [`drain`](Self::drain) for no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The queue itself, closed, if it is not done by then: to be drained
+    /// further, or cancelled.
+    ///
+    /// # Panics
+    ///
+    /// On one of the queue's own workers.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Result<Vec<WorkerResult<P, R, E>>, Self> {
+        self.refuse_own_worker("drain_timeout");
+        self.shared().monitor.close();
+        if self.shared().monitor.wait_idle(Wait::timeout(timeout)) {
+            Ok(self.finish())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// [`cancel`](Self::cancel), then [`drain`](Self::drain): the results
+    /// include the aborted tasks.
+    ///
+    /// # Panics
+    ///
+    /// On one of the queue's own workers.
+    #[must_use = "some of the results may be aborted tasks"]
+    pub fn abort(mut self) -> Vec<WorkerResult<P, R, E>> {
+        self.refuse_own_worker("abort");
+        self.shared().cancel();
+        self.finish()
+    }
+
+    /// Joins the workers of a closed queue and collects what they left.
+    fn finish(&mut self) -> Vec<WorkerResult<P, R, E>> {
+        join_all(mem::take(&mut self.workers));
+        // A canceller on another thread may still be publishing.
+        self.shared().monitor.wait_idle(Wait::Forever);
+        self.results.try_iter().collect()
+    }
+
+    fn refuse_own_worker(&self, operation: &str) {
+        assert!(
+            !self.shared().is_own_worker(),
+            "{operation} on a worker of the queue would wait for itself",
+        );
+    }
+}
+
+impl<P, R, E> Drop for TaskQueue<P, R, E> {
+    fn drop(&mut self) {
+        if self.workers.is_empty() {
+            return;
+        }
+        if thread::panicking() {
+            self.shared().cancel();
+        } else {
+            self.shared().monitor.close();
+        }
+        if self.shared().is_own_worker() {
+            report!(
+                warn,
+                "a queue was dropped on its own worker: its threads finish by themselves"
+            );
+            self.workers.clear();
+            return;
+        }
+        let unclaimed = self.finish();
+        if !unclaimed.is_empty() {
+            report!(
+                warn,
+                "a queue was dropped with results nobody took: {}",
+                unclaimed.len()
+            );
+        }
+        unclaimed.into_iter().for_each(discard_result);
+    }
+}
+
+// Nothing can be seen half-changed: no code that may panic runs under the lock.
+impl<P, R, E> UnwindSafe for TaskQueue<P, R, E> {}
+impl<P, R, E> RefUnwindSafe for TaskQueue<P, R, E> {}
+
+impl<P, R, E> fmt::Debug for TaskQueue<P, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskQueue")
+            .field("workers", &self.workers.len())
+            .field("capacity", &self.capacity())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts threads 1 to `count`; if one fails, returns those that run.
+fn start_all<J>(
+    count: usize,
+    mut start: impl FnMut(usize) -> io::Result<J>,
+) -> Result<Vec<J>, (Vec<J>, io::Error)> {
+    let mut started = Vec::new();
+    for number in 1..=count {
+        match start(number) {
+            Ok(thread) => started.push(thread),
+            Err(error) => return Err((started, error)),
+        }
+    }
+    Ok(started)
+}
+
+/// Workers contain every panic of the user's, so there is none to pass on.
+fn join_all(workers: Vec<JoinHandle<()>>) {
+    for worker in workers {
+        if worker.join().is_err() {
+            report!(error, "a worker thread panicked");
+        }
+    }
+}

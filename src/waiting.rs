@@ -1,0 +1,135 @@
+//! Items that wait for their time, the earliest due first, and among those due
+//! together the one that began to wait first. Time is always an argument.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// When a waiting item is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    At(Instant),
+    /// So far ahead that no `Instant` can say it. It sorts after every instant.
+    Never,
+}
+
+impl Due {
+    pub(crate) fn after(now: Instant, delay: Duration) -> Self {
+        now.checked_add(delay).map_or(Self::Never, Self::At)
+    }
+
+    pub(crate) fn instant(self) -> Option<Instant> {
+        match self {
+            Self::At(instant) => Some(instant),
+            Self::Never => None,
+        }
+    }
+}
+
+pub(crate) struct Waiting<T> {
+    /// Keyed by due time, then by the order in which the waits began.
+    items: BTreeMap<(Due, u64), T>,
+    begun: u64,
+}
+
+impl<T> Waiting<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            items: BTreeMap::new(),
+            begun: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, due: Due, item: T) {
+        self.items.insert((due, self.begun), item);
+        self.begun += 1;
+    }
+
+    /// The instant at which the next item is due, if one ever is.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let (&(due, _), _) = self.items.first_key_value()?;
+        due.instant()
+    }
+
+    /// Takes the next item that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<T> {
+        let first = self.items.first_entry()?;
+        (first.key().0 <= Due::At(now)).then(|| first.remove())
+    }
+
+    /// Every item, in the order in which they would have been due.
+    pub(crate) fn into_items(self) -> impl Iterator<Item = T> {
+        self.items.into_values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn nothing_is_taken_before_its_time() {
+        let start = Instant::now();
+        let mut waiting = Waiting::new();
+        waiting.push(Due::after(start, 2 * SECOND), "b");
+        waiting.push(Due::after(start, SECOND), "a");
+        waiting.push(Due::after(start, Duration::MAX), "never");
+        assert_eq!(waiting.next_due(), Some(start + SECOND));
+        assert_eq!(waiting.pop_due(start), None);
+        assert_eq!(waiting.pop_due(start + SECOND), Some("a"));
+        assert_eq!(waiting.pop_due(start + SECOND), None);
+        assert_eq!(waiting.pop_due(start + 3 * SECOND), Some("b"));
+        assert_eq!(waiting.next_due(), None);
+        assert_eq!(waiting.pop_due(start + 1_000_000 * SECOND), None);
+        assert_eq!(waiting.into_items().collect::<Vec<_>>(), ["never"]);
+    }
+
+    #[test]
+    fn an_overdue_item_is_taken_beside_one_due_in_the_far_future() {
+        let start = Instant::now();
+        let mut waiting = Waiting::new();
+        waiting.push(Due::after(start, Duration::from_secs(u64::MAX / 4)), "far");
+        waiting.push(Due::At(start), "overdue");
+        assert_eq!(waiting.pop_due(start + SECOND), Some("overdue"));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sorted_list(
+            delays in prop::collection::vec(0..20u64, 0..60),
+            looks in prop::collection::vec(0..25u64, 0..20),
+        ) {
+            let start = Instant::now();
+            let mut waiting = Waiting::new();
+            let mut naive = Vec::new();
+            for (number, delay) in delays.into_iter().enumerate() {
+                let due = Due::after(start, Duration::from_secs(delay));
+                waiting.push(due, number);
+                naive.push((due, number));
+            }
+            naive.sort();
+            for look in looks {
+                let now = start + Duration::from_secs(look);
+                let expected = match naive.first() {
+                    Some(&(due, _)) if due <= Due::At(now) => Some(naive.remove(0).1),
+                    _ => None,
+                };
+                prop_assert_eq!(waiting.pop_due(now), expected);
+                prop_assert_eq!(waiting.len(), naive.len());
+            }
+            let rest: Vec<usize> = waiting.into_items().collect();
+            prop_assert_eq!(rest, naive.into_iter().map(|(_, n)| n).collect::<Vec<_>>());
+        }
+    }
+}
