@@ -1,13 +1,12 @@
 //! Stable priority order: the greatest priority first, and among equals the
 //! one that came first.
 //!
-//! A map of levels, one for each priority that is present, each a FIFO list
-//! threaded through one slab of slots. The number of *different* priorities
-//! decides what an operation costs, not the number of items: with a handful of
-//! levels a push and a pop touch one small map node and one slot, at any depth.
+//! Each priority that is present is a level, and each level a FIFO list threaded
+//! through one slab of slots. The number of *different* priorities decides what
+//! an operation costs, not the number of items: with a handful of levels a push
+//! and a pop touch one table and one slot, at any depth.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use crate::levels::{Levels, Link, NONE};
 
 /// What lies in the queue: an item, its priority, and how often it came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +17,6 @@ pub(crate) struct Entry<T> {
     pub(crate) item: T,
 }
 
-/// A bounded number of levels stay in the map when they run empty, so that a
-/// queue that hovers around empty does not allocate a map node for every item.
-const EMPTY_LEVELS_KEPT_BELOW: usize = 8;
-
-/// An index into the slab; `NONE` ends a list.
-type Link = u32;
-const NONE: Link = Link::MAX;
-
 struct Slot<T> {
     /// `None` while the slot is on the free list.
     item: Option<T>,
@@ -34,20 +25,8 @@ struct Slot<T> {
     next: Link,
 }
 
-struct Level {
-    head: Link,
-    tail: Link,
-}
-
-impl Level {
-    const EMPTY: Self = Self {
-        head: NONE,
-        tail: NONE,
-    };
-}
-
 pub(crate) struct Heap<T> {
-    levels: BTreeMap<Reverse<i32>, Level>,
+    levels: Levels,
     slots: Vec<Slot<T>>,
     free: Link,
     len: usize,
@@ -60,7 +39,7 @@ impl<T> Heap<T> {
     /// Allocates nothing.
     pub(crate) const fn new() -> Self {
         Self {
-            levels: BTreeMap::new(),
+            levels: Levels::new(),
             slots: Vec::new(),
             free: NONE,
             len: 0,
@@ -80,12 +59,10 @@ impl<T> Heap<T> {
     /// # Panics
     ///
     /// When `MAX_LEN` entries are in already.
+    #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         let link = self.fill_slot(entry.item, entry.returns);
-        let level = self
-            .levels
-            .entry(Reverse(entry.priority))
-            .or_insert(Level::EMPTY);
+        let level = self.levels.list(entry.priority);
         match level.tail {
             NONE => level.head = link,
             tail => self.slots[tail as usize].next = link,
@@ -95,25 +72,20 @@ impl<T> Heap<T> {
     }
 
     /// Takes the first entry of the greatest priority.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
-        let (&Reverse(priority), level) = self
-            .levels
-            .iter_mut()
-            .find(|(_, level)| level.head != NONE)?;
+        let (priority, level) = self.levels.first()?;
         let link = level.head;
         let slot = &mut self.slots[link as usize];
         let item = slot.item.take()?;
         let returns = slot.returns;
         level.head = slot.next;
+        if level.head == NONE {
+            self.levels.remove_first();
+        }
         slot.next = self.free;
         self.free = link;
         self.len -= 1;
-        if level.head == NONE {
-            level.tail = NONE;
-            if self.levels.len() > EMPTY_LEVELS_KEPT_BELOW {
-                self.levels.remove(&Reverse(priority));
-            }
-        }
         Some(Entry {
             priority,
             returns,
@@ -121,6 +93,7 @@ impl<T> Heap<T> {
         })
     }
 
+    #[inline]
     fn fill_slot(&mut self, item: T, returns: u32) -> Link {
         let filled = Slot {
             item: Some(item),
@@ -206,21 +179,6 @@ mod tests {
             heap.pop();
         }
         assert_eq!(heap.slots.len(), 2);
-    }
-
-    #[test]
-    fn few_empty_levels_are_kept_and_many_are_not() {
-        let mut heap = Heap::new();
-        for priority in 0..10_000 {
-            heap.push(entry(priority, 0));
-        }
-        while heap.pop().is_some() {}
-        assert!(heap.levels.len() <= EMPTY_LEVELS_KEPT_BELOW);
-        for priority in 20_000..30_000 {
-            heap.push(entry(priority, 0));
-            assert!(heap.pop().is_some());
-            assert!(heap.levels.len() <= EMPTY_LEVELS_KEPT_BELOW + 1);
-        }
     }
 
     proptest! {

@@ -51,7 +51,7 @@
 // The code, from the bottom up; imports point upwards in this list only.
 //
 //   sync            the seam: locks, threads, channels and the clock, or loom's
-//   heap            stable priority order
+//   levels, heap    stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
 //   state           every decision, under the lock but without knowing it
@@ -68,6 +68,7 @@ mod contain;
 mod error;
 mod heap;
 mod lease;
+mod levels;
 mod line;
 mod monitor;
 mod options;

@@ -144,9 +144,13 @@ impl<T> Monitor<T> {
     /// Ends a critical section.
     #[inline]
     fn unlock(mut state: Guard<'_, T>) {
-        let wakes = state.wakes();
-        drop(state);
-        signal(wakes);
+        match state.wakes() {
+            None => drop(state),
+            Some(wakes) => {
+                drop(state);
+                signal(wakes);
+            }
+        }
     }
 
     #[inline]
@@ -191,14 +195,14 @@ impl<T> Monitor<T> {
         let mut turn = Turn::Newcomer;
         loop {
             // Nobody falls asleep on a wake-up that others wait for.
-            let wakes = state.wakes();
-            if wakes.is_some() || yields > 0 {
+            if let Some(wakes) = state.wakes() {
                 drop(state);
                 signal(wakes);
-                if yields > 0 {
-                    yields -= 1;
-                    sync::yield_now();
-                }
+                state = self.state.lock();
+            } else if yields > 0 {
+                drop(state);
+                yields -= 1;
+                sync::yield_now();
                 state = self.state.lock();
             } else {
                 (state, turn) = Self::sleep(state, side, turn, wait.deadline());
@@ -441,9 +445,9 @@ impl<T> Monitor<T> {
     }
 }
 
-#[inline]
-fn signal(wakes: Option<Wakes<Waker>>) {
-    for waker in wakes.into_iter().flatten() {
+#[cold]
+fn signal(wakes: Wakes<Waker>) {
+    for waker in wakes {
         waker.notify_one();
     }
 }
