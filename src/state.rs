@@ -492,3 +492,6 @@ impl<T, W> State<T, W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

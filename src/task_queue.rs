@@ -388,7 +388,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
         join_all(mem::take(&mut self.workers));
         // A canceller on another thread may still be publishing.
         self.shared().monitor.wait_idle(Wait::Forever);
-        self.results.try_iter().collect()
+        let mut results = Vec::with_capacity(self.results.len());
+        results.extend(self.results.try_iter());
+        results
     }
 
     fn refuse_own_worker(&self, operation: &str) {

@@ -1,0 +1,348 @@
+//! The rules of the state, each by itself, with threads that are only names.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A state whose sleepers are names, and a clock.
+struct Model {
+    state: State<u32, &'static str>,
+    now: Instant,
+}
+
+impl Model {
+    fn new(capacity: usize) -> Self {
+        Self {
+            state: State::new(capacity),
+            now: Instant::now(),
+        }
+    }
+
+    fn push(&mut self, item: u32) {
+        assert_eq!(self.admission(Turn::Newcomer), Admission::Open);
+        self.state.accept(0, item, Turn::Newcomer);
+    }
+
+    fn admission(&self, turn: Turn) -> Admission {
+        self.state.admission(Door::Outside, turn)
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
+        match self.state.take(turn, || self.now) {
+            Take::Entry(entry) => Some(entry),
+            Take::Empty | Take::Finished => None,
+        }
+    }
+
+    fn is_finished(&mut self) -> bool {
+        matches!(self.state.take(Turn::Newcomer, || self.now), Take::Finished)
+    }
+
+    fn put_back(&mut self, entry: Entry<u32>, delay: Duration) {
+        let due = Due::after(self.now, delay);
+        assert!(self.state.put_back(entry, due).is_ok());
+    }
+
+    fn sleep(&mut self, side: Side, name: &'static str) -> Ticket {
+        self.state.fall_asleep(side, Turn::Newcomer, name, None).0
+    }
+
+    fn arrive(&mut self, side: Side, ticket: Ticket) {
+        assert!(!self.state.is_asleep(side, ticket), "it was not called");
+        self.state.wake_up(side, ticket);
+    }
+
+    fn woken(&mut self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.state.wakes().into_iter().flatten().collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn one_consumer_is_called_for_work_and_calls_the_next() {
+    let mut model = Model::new(8);
+    let first = model.sleep(Side::Work, "first");
+    model.sleep(Side::Work, "second");
+    model.push(1);
+    assert_eq!(model.woken(), ["first"]);
+    model.push(2);
+    assert!(model.woken().is_empty(), "one call is on its way");
+    model.arrive(Side::Work, first);
+    assert!(model.take(Turn::Called).is_some());
+    assert_eq!(model.woken(), ["second"]);
+}
+
+#[test]
+fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
+    let mut model = Model::new(8);
+    let first = model.sleep(Side::Work, "first");
+    model.sleep(Side::Work, "second");
+    model.push(1);
+    assert_eq!(model.woken(), ["first"]);
+    assert!(
+        model.take(Turn::Newcomer).is_some(),
+        "a newcomer was faster"
+    );
+    model.arrive(Side::Work, first);
+    assert!(model.take(Turn::Called).is_none());
+    model
+        .state
+        .fall_asleep(Side::Work, Turn::Called, "first", None);
+    assert!(model.woken().is_empty());
+    model.push(2);
+    assert_eq!(model.woken(), ["first"], "it kept its place");
+}
+
+#[test]
+fn the_first_to_sleep_watches_the_earliest_due_time() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    let due = model.now + SECOND;
+    let (_, until) = model
+        .state
+        .fall_asleep(Side::Work, Turn::Newcomer, "watcher", None);
+    assert_eq!(until, Some(due));
+    let (_, until) = model
+        .state
+        .fall_asleep(Side::Work, Turn::Newcomer, "other", None);
+    assert_eq!(until, None, "one watcher is enough");
+    assert!(model.woken().is_empty());
+}
+
+#[test]
+fn work_goes_to_another_than_the_watcher() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    model.sleep(Side::Work, "watcher");
+    model.sleep(Side::Work, "other");
+    model.push(2);
+    assert_eq!(model.woken(), ["other"]);
+}
+
+#[test]
+fn a_watcher_that_leaves_hands_over() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    let watcher = model.sleep(Side::Work, "watcher");
+    let other = model.sleep(Side::Work, "other");
+    model.state.wake_up(Side::Work, watcher);
+    assert_eq!(model.woken(), ["other"]);
+    model.arrive(Side::Work, other);
+    assert!(model.take(Turn::Called).is_none());
+    let due = model.now + SECOND;
+    let (_, until) = model
+        .state
+        .fall_asleep(Side::Work, Turn::Called, "other", None);
+    assert_eq!(until, Some(due));
+}
+
+#[test]
+fn an_earlier_due_time_calls_the_watcher() {
+    let mut model = Model::new(8);
+    model.push(1);
+    model.push(2);
+    let late = model.take(Turn::Newcomer).unwrap();
+    let early = model.take(Turn::Newcomer).unwrap();
+    model.put_back(late, 2 * SECOND);
+    model.sleep(Side::Work, "watcher");
+    model.sleep(Side::Work, "other");
+    assert!(model.woken().is_empty());
+    model.put_back(early, SECOND);
+    assert_eq!(model.woken(), ["watcher"]);
+}
+
+#[test]
+fn what_is_due_joins_the_back_of_its_line() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    model.push(2);
+    model.now += SECOND;
+    let order = [(); 2].map(|()| model.take(Turn::Newcomer).unwrap());
+    assert_eq!(order.each_ref().map(|entry| entry.item), [2, 1]);
+    assert_eq!(order.map(|entry| entry.returns), [0, 1]);
+    assert_eq!(model.state.snapshot().retries, 1);
+}
+
+#[test]
+fn one_submitter_is_called_for_room_and_calls_the_next() {
+    let mut model = Model::new(2);
+    model.push(1);
+    model.push(2);
+    let first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty(), "one call is on its way");
+    model.arrive(Side::Space, first);
+    assert_eq!(model.admission(Turn::Called), Admission::Open);
+    model.state.accept(0, 3, Turn::Called);
+    assert_eq!(model.woken(), ["second"], "a slot is left");
+}
+
+#[test]
+fn a_submitter_that_gave_up_leaves_its_slot_to_the_next() {
+    let mut model = Model::new(1);
+    model.push(1);
+    let first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Space, first); // and goes away without pushing
+    assert_eq!(model.woken(), ["second"]);
+}
+
+#[test]
+fn a_waiting_item_takes_up_room() {
+    let mut model = Model::new(1);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
+    model.put_back(entry, SECOND);
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Full);
+}
+
+#[test]
+fn what_comes_back_is_never_refused_for_want_of_room() {
+    let mut model = Model::new(1);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.push(2);
+    model.put_back(entry, SECOND);
+    assert_eq!(model.state.len(), 2);
+}
+
+#[test]
+fn the_doors_differ_in_what_they_ask_for() {
+    let mut model = Model::new(1);
+    let ask = |model: &Model| {
+        [Door::Outside, Door::Inside, Door::InsideUnbounded]
+            .map(|door| model.state.admission(door, Turn::Newcomer))
+    };
+    use Admission::{Closed, Full, Open};
+    assert_eq!(ask(&model), [Open, Open, Open]);
+    model.push(1);
+    assert_eq!(ask(&model), [Full, Full, Open]);
+    model.state.close();
+    assert_eq!(ask(&model), [Closed, Full, Open]);
+    model.take(Turn::Newcomer);
+    assert_eq!(ask(&model), [Closed, Open, Open]);
+    assert_eq!(model.state.abort().len(), 0);
+    assert_eq!(ask(&model), [Closed, Closed, Closed]);
+}
+
+#[test]
+fn a_close_wakes_every_submitter_and_the_end_every_consumer() {
+    let mut model = Model::new(1);
+    model.push(1);
+    model.take(Turn::Newcomer);
+    model.push(2);
+    model.sleep(Side::Space, "submitter");
+    model.sleep(Side::Space, "another submitter");
+    assert!(model.state.close());
+    assert!(!model.state.close(), "it was closed before");
+    assert_eq!(model.woken(), ["another submitter", "submitter"]);
+
+    model.take(Turn::Newcomer);
+    model.sleep(Side::Work, "consumer");
+    model.sleep(Side::Work, "another consumer");
+    model.state.settle(Outcome::Succeeded, 1);
+    assert!(model.woken().is_empty(), "one lease may come back");
+    model.state.settle(Outcome::Succeeded, 1);
+    assert_eq!(model.woken(), ["another consumer", "consumer"]);
+    assert!(model.is_finished());
+}
+
+#[test]
+fn nothing_comes_back_to_an_aborted_queue() {
+    let mut model = Model::new(8);
+    model.push(1);
+    model.push(2);
+    model.push(3);
+    let leased = model.take(Turn::Newcomer).unwrap();
+    let waiting = model.take(Turn::Newcomer).unwrap();
+    model.put_back(waiting, SECOND);
+    let leftover = model.state.abort();
+    let items: Vec<u32> = leftover.into_entries().map(|entry| entry.item).collect();
+    assert_eq!(items, [3, 2], "the ready ones first");
+    assert!(model.is_finished());
+    assert!(model.state.put_back(leased, Due::Never).is_err());
+    assert!(!model.state.is_idle(), "all three are still leased");
+    model.state.settle(Outcome::Aborted, 3);
+    assert!(model.state.is_idle());
+}
+
+#[test]
+fn idleness_wakes_everybody_who_sleeps_for_it() {
+    let mut model = Model::new(8);
+    model.push(1);
+    model.push(2);
+    model.sleep(Side::Idle, "first");
+    model.sleep(Side::Idle, "second");
+    model.take(Turn::Newcomer);
+    model.take(Turn::Newcomer);
+    model.state.settle(Outcome::Succeeded, 1);
+    assert!(model.woken().is_empty());
+    model.state.settle(Outcome::Succeeded, 1);
+    assert_eq!(model.woken(), ["first", "second"]);
+}
+
+#[test]
+fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
+    let mut model = Model::new(1);
+    model.push(1);
+    model.take(Turn::Newcomer);
+    model.state.hold();
+    let stats = model.state.snapshot();
+    assert_eq!((stats.waiting, stats.running), (1, 0));
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Full);
+    model.sleep(Side::Held, "worker");
+    model.state.close();
+    assert!(model.woken().is_empty(), "a close does not end the delay");
+    assert_eq!(model.state.abort().len(), 0);
+    assert_eq!(model.woken(), ["worker"]);
+}
+
+#[test]
+fn a_newcomer_does_not_pass_a_line_for_ever() {
+    let mut model = Model::new(1);
+    model.push(0);
+    let blocked = model.sleep(Side::Space, "blocked");
+    let mut passes = 0;
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["blocked"]);
+    while model.admission(Turn::Newcomer) == Admission::Open {
+        model.push(0);
+        model.take(Turn::Newcomer);
+        passes += 1;
+    }
+    assert_eq!(passes, crate::line::MAX_PASSES);
+    model.arrive(Side::Space, blocked);
+    assert_eq!(model.admission(Turn::Called), Admission::Open);
+    model.state.accept(0, 1, Turn::Called);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
+}
+
+#[test]
+fn refusals_are_counted_and_use_up_no_number() {
+    let mut model = Model::new(1);
+    assert_eq!(model.state.next_number(), 1);
+    model.push(1);
+    model.state.refuse(Refusal::Refused, 2);
+    model.state.refuse(Refusal::Dropped, 3);
+    assert_eq!(model.state.next_number(), 2);
+    let stats = model.state.snapshot();
+    assert_eq!((stats.accepted, stats.refused, stats.dropped), (1, 2, 3));
+}
