@@ -246,7 +246,7 @@ impl<T> Monitor<T> {
     /// Lets the items in, in order, under one lock as long as there is room.
     /// Those that did not get in are left in `items`. The number of the last
     /// one that did is returned; `stamp` tells each item its own, under the
-    /// lock. `would_deadlock` is asked once, before the first sleep.
+    /// lock. `would_deadlock` is asked before a first sleep without a limit.
     #[inline]
     pub(crate) fn offer(
         &self,
@@ -255,6 +255,9 @@ impl<T> Monitor<T> {
         stamp: impl Fn(&mut T, u64),
         would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, NotAccepted> {
+        let might_wait_for_itself = |look: Look| {
+            look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
+        };
         let mut number = 0;
         let answer = self.wait_for(Side::Space, terms.wait, |state, look| {
             while items.len() > 0 {
@@ -270,9 +273,7 @@ impl<T> Monitor<T> {
                     Admission::Closed => NotAccepted::Closed,
                     Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
                     Admission::Full if look.last => NotAccepted::TimedOut,
-                    Admission::Full if look.turn == Turn::Newcomer && would_deadlock() => {
-                        NotAccepted::WouldDeadlock
-                    }
+                    Admission::Full if might_wait_for_itself(look) => NotAccepted::WouldDeadlock,
                     Admission::Full => return None,
                 };
                 let booked = match refusal {

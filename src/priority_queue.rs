@@ -161,7 +161,8 @@ impl<T> PriorityQueue<T> {
     /// The iterator is advanced outside the queue's lock, up to 64 items at a
     /// time, and those go in together: an iterator that waits for something to
     /// become of its earlier items would wait for ever. If the iterator
-    /// panics, what it had yielded is put in before the panic goes on.
+    /// panics, what it had yielded is put in, unless the queue is closed, before
+    /// the panic goes on.
     ///
     /// # Errors
     ///
@@ -193,6 +194,7 @@ impl<T> PriorityQueue<T> {
             let pushed = self.offer(&mut chunk, Wait::Forever);
             accepted += size - chunk.len();
             if pushed.is_err() {
+                chunks.resume_panic();
                 let rest = chunk.collect();
                 return Err(PushAllError { accepted, rest });
             }

@@ -114,7 +114,8 @@ impl<P> Submitter<P> {
     ///
     /// # Errors
     ///
-    /// The task, if there was no room in time, or the queue is closed.
+    /// The task, if there was no room in time, or the queue is closed; without
+    /// a limit also if this would deadlock, as for [`submit`](Self::submit).
     pub fn submit_timeout<T: Into<Task<P>>>(
         &self,
         task: T,
@@ -146,7 +147,8 @@ impl<P> Submitter<P> {
     /// The iterator is advanced outside the queue's lock, up to 64 tasks at a
     /// time, and those go in together: an iterator that waits for something to
     /// become of its earlier tasks would wait for ever. If the iterator
-    /// panics, what it had yielded is submitted before the panic goes on.
+    /// panics, what it had yielded is submitted, as far as it is let in, before
+    /// the panic goes on.
     ///
     /// # Errors
     ///
@@ -197,6 +199,7 @@ impl<P> Submitter<P> {
                 Ok(_) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),
                 Err(why) => {
+                    chunks.resume_panic();
                     return Err(SubmitAllError {
                         accepted,
                         error: self.shared.refusal(why, Task::new(())),
@@ -210,7 +213,8 @@ impl<P> Submitter<P> {
     }
 
     fn offer_within(&self, wait: Wait, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
-        self.shared.offer(task, Terms::outside(wait), || false)
+        self.shared
+            .offer(task, Terms::outside(wait), self.deadlock_check())
     }
 
     fn terms(&self) -> Terms {
@@ -226,7 +230,7 @@ impl<P> Submitter<P> {
         }
     }
 
-    /// Asked only by who is about to wait.
+    /// Asked only by who is about to wait without a limit.
     fn deadlock_check(&self) -> impl Fn() -> bool + '_ {
         || self.shared.is_own_worker()
     }
