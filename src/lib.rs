@@ -50,6 +50,7 @@
 
 // The code, from the bottom up; imports point upwards in this list only.
 //
+//   task, backoff, options, result, error, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or loom's
 //   levels, heap    stable priority order
 //   waiting         items by due time
@@ -57,7 +58,6 @@
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
-//   task, options, backoff, result, error, stats    nouns
 //   contain         the door to the user's code
 //   shared, publisher, attempt, worker       a worker's cycle
 //   submitter, task_queue                    the bakery

@@ -6,13 +6,13 @@
 //! are asked anew and nothing is lost; a line full of sleepers costs its waker
 //! one signal instead of one for every change.
 //!
-//! Threads that did not sleep may pass the line, for waiting until a called
+//! Threads that were not called may pass the line, for waiting until a called
 //! thread has woken up would leave the queue standing still. They may do so
 //! only [`MAX_PASSES`] times in a row: nobody is overtaken for ever.
 
 use std::collections::VecDeque;
 
-/// How many newcomers in a row may go ahead of a line that somebody waits in.
+/// How many threads in a row may go ahead of a line that somebody waits in.
 pub(crate) const MAX_PASSES: u32 = 1024;
 
 /// Names one sleep of one thread.
@@ -92,13 +92,9 @@ impl<W> Line<W> {
         }
     }
 
-    /// Takes the first sleeper out, `avoid` only if there is no other.
-    pub(crate) fn call_one(&mut self, avoid: Option<Ticket>) -> Option<W> {
-        let other = self
-            .asleep
-            .iter()
-            .position(|(ticket, _)| Some(*ticket) != avoid);
-        self.call_at(other.unwrap_or(0))
+    /// Takes the first sleeper out.
+    pub(crate) fn call_first(&mut self) -> Option<W> {
+        self.call_at(0)
     }
 
     /// Takes this sleeper out, or the first if it does not sleep here.
@@ -123,15 +119,15 @@ impl<W> Line<W> {
     /// Whether a thread may go ahead now.
     #[inline]
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
-        turn != Turn::Newcomer || self.passes < MAX_PASSES || !self.is_waited_in()
+        turn == Turn::Called || self.passes < MAX_PASSES || !self.is_waited_in()
     }
 
     /// A thread went ahead.
     #[inline]
     pub(crate) fn passed(&mut self, turn: Turn) {
         self.busy = turn == Turn::Newcomer;
-        if self.busy && self.is_waited_in() {
-            self.passes += 1;
+        if turn != Turn::Called && self.is_waited_in() {
+            self.passes = self.passes.saturating_add(1);
         } else {
             self.passes = 0;
         }
@@ -152,12 +148,12 @@ mod tests {
         let mut line = Line::new();
         let first = line.join(Turn::Newcomer, 'a');
         line.join(Turn::Newcomer, 'b');
-        assert_eq!(line.call_one(None), Some('a'));
+        assert_eq!(line.call_first(), Some('a'));
         assert!(line.is_called());
         line.leave(first);
         assert!(!line.is_called());
-        assert_eq!(line.call_one(None), Some('b'));
-        assert_eq!(line.call_one(None), None);
+        assert_eq!(line.call_first(), Some('b'));
+        assert_eq!(line.call_first(), None);
     }
 
     #[test]
@@ -165,19 +161,19 @@ mod tests {
         let mut line = Line::new();
         let first = line.join(Turn::Newcomer, 'a');
         line.join(Turn::Newcomer, 'b');
-        line.call_one(None);
+        line.call_first();
         line.leave(first);
         line.join(Turn::Called, 'a');
-        assert_eq!(line.call_one(None), Some('a'));
+        assert_eq!(line.call_first(), Some('a'));
     }
 
     #[test]
-    fn the_avoided_sleeper_is_called_only_if_it_is_alone() {
+    fn a_sleeper_can_be_called_out_of_turn() {
         let mut line = Line::new();
-        let watcher = line.join(Turn::Newcomer, 'a');
-        line.join(Turn::Newcomer, 'b');
-        assert_eq!(line.call_one(Some(watcher)), Some('b'));
-        assert_eq!(line.call_one(Some(watcher)), Some('a'));
+        line.join(Turn::Newcomer, 'a');
+        let second = line.join(Turn::Newcomer, 'b');
+        assert_eq!(line.call(Some(second)), Some('b'));
+        assert_eq!(line.call(Some(second)), Some('a'), "it sleeps no more");
     }
 
     #[test]
@@ -185,7 +181,7 @@ mod tests {
         let mut line = Line::new();
         let first = line.join(Turn::Newcomer, 'a');
         let second = line.join(Turn::Newcomer, 'b');
-        assert_eq!(line.call_one(None), Some('a'));
+        assert_eq!(line.call_first(), Some('a'));
         line.leave(second);
         assert!(line.is_called(), "the call was for another");
         assert!(line.is_empty());
@@ -197,7 +193,7 @@ mod tests {
     fn newcomers_pass_a_line_a_bounded_number_of_times() {
         let mut line = Line::new();
         let sleeper = line.join(Turn::Newcomer, 'a');
-        line.call_one(None);
+        line.call_first();
         for _ in 0..MAX_PASSES {
             assert!(line.lets_pass(Turn::Newcomer));
             line.passed(Turn::Newcomer);

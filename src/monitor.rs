@@ -194,19 +194,14 @@ impl<T> Monitor<T> {
         let mut yields = if state.is_busy(side) { YIELDS } else { 0 };
         let mut turn = Turn::Newcomer;
         loop {
-            // Nobody falls asleep on a wake-up that others wait for.
-            if let Some(wakes) = state.wakes() {
-                drop(state);
-                signal(wakes);
-                state = self.state.lock();
-            } else if yields > 0 {
-                drop(state);
+            (state, turn) = if yields > 0 {
                 yields -= 1;
+                Self::unlock(state);
                 sync::yield_now();
-                state = self.state.lock();
+                (self.state.lock(), turn)
             } else {
-                (state, turn) = Self::sleep(state, side, turn, wait.deadline());
-            }
+                self.sleep(state, side, turn, wait.deadline())
+            };
             let last = wait.is_over();
             let answer = look(&mut state, Look { turn, last });
             if answer.is_some() || last {
@@ -218,6 +213,7 @@ impl<T> Monitor<T> {
 
     /// Sleeps until called or, at the latest, until `deadline`.
     fn sleep<'a>(
+        &'a self,
         mut state: Guard<'a, T>,
         side: Side,
         turn: Turn,
@@ -225,17 +221,24 @@ impl<T> Monitor<T> {
     ) -> (Guard<'a, T>, Turn) {
         let waker = Arc::new(Condvar::new());
         let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
+        // Nobody sleeps on a wake-up that others wait for. Asked only now that
+        // this thread counts as asleep: what it watches needs no other watcher.
+        if let Some(wakes) = state.wakes() {
+            drop(state);
+            signal(wakes);
+            state = self.state.lock();
+        }
         let turn = loop {
-            state = match until {
-                Some(instant) => waker.wait_until(state, instant),
-                None => waker.wait(state),
-            };
             if !state.is_asleep(side, ticket) {
                 break Turn::Called;
             }
             if until.is_some_and(|instant| instant <= sync::now()) {
                 break Turn::TimedOut;
             }
+            state = match until {
+                Some(instant) => waker.wait_until(state, instant),
+                None => waker.wait(state),
+            };
         };
         state.wake_up(side, ticket);
         (state, turn)
@@ -266,7 +269,7 @@ impl<T> Monitor<T> {
                         if let Some((priority, mut item)) = items.next() {
                             number = state.next_number();
                             stamp(&mut item, number);
-                            state.accept(priority, item, look.turn);
+                            state.accept(priority, item, terms.door, look.turn);
                         }
                         continue;
                     }

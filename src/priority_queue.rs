@@ -2,6 +2,7 @@
 //! have their own threads.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
@@ -358,6 +359,7 @@ impl<T> PriorityQueue<T> {
 
     /// [`join`](Self::join) for no longer than `timeout`; whether the queue was
     /// idle.
+    #[must_use = "the queue may not have been idle in time"]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.monitor.wait_idle(Wait::timeout(timeout))
     }
@@ -460,6 +462,8 @@ impl<T> Iterator for Iter<'_, T> {
     }
 }
 
+impl<T> FusedIterator for Iter<'_, T> {}
+
 impl<'a, T> IntoIterator for &'a PriorityQueue<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
@@ -487,7 +491,7 @@ impl<T> Drop for CloseOnDrop<'_, T> {
 /// panic of the iterator ends the stream, and is kept until what came before
 /// it has been dealt with.
 pub(crate) struct Chunks<I> {
-    items: I,
+    items: std::iter::Fuse<I>,
     size: usize,
     panic: Option<Box<dyn std::any::Any + Send>>,
 }
@@ -495,7 +499,7 @@ pub(crate) struct Chunks<I> {
 impl<I: Iterator> Chunks<I> {
     pub(crate) fn new(items: impl IntoIterator<IntoIter = I>, size: usize) -> Self {
         Self {
-            items: items.into_iter(),
+            items: items.into_iter().fuse(),
             size,
             panic: None,
         }

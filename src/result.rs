@@ -40,7 +40,8 @@ pub struct Failure<P, E> {
 pub enum TaskError<E> {
     /// The last attempt returned this error.
     Failed(E),
-    /// The last attempt panicked with this message.
+    /// The last attempt panicked with this message, or the custom backoff that
+    /// was asked about the next did.
     Panicked(String),
     /// The queue was cancelled before the task's first, or next, attempt.
     Aborted,
@@ -55,7 +56,7 @@ impl<E> TaskError<E> {
         }
     }
 
-    /// Whether the handler panicked.
+    /// Whether there was a panic.
     pub fn is_panicked(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
@@ -70,7 +71,7 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => error.fmt(f),
-            Self::Panicked(message) => write!(f, "the handler panicked: {message}"),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Aborted => f.write_str("the queue was cancelled"),
         }
     }

@@ -246,14 +246,16 @@ impl<T, W> State<T, W> {
 
     /// Accepts an item that has [`Admission::Open`].
     #[inline]
-    pub(crate) fn accept(&mut self, priority: i32, item: T, turn: Turn) {
+    pub(crate) fn accept(&mut self, priority: i32, item: T, door: Door, turn: Turn) {
         self.ready.push(Entry {
             priority,
             returns: 0,
             item,
         });
         self.accepted += 1;
-        self.space.passed(turn);
+        if door != Door::InsideUnbounded {
+            self.space.passed(turn);
+        }
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
@@ -437,17 +439,17 @@ impl<T, W> State<T, W> {
         if self.is_finished() {
             wakes.others.extend(self.work.call_all());
         } else if !self.work.is_called() {
-            let watcher = self.watch.map(|watch| watch.ticket);
             if !self.ready.is_empty() {
-                wakes.consumer = self.work.call_one(watcher);
+                wakes.consumer = self.work.call_first();
             } else if self.unwatched_due().is_some() {
-                wakes.consumer = self.work.call(watcher);
+                // Who watches too late a time already had better be the one.
+                wakes.consumer = self.work.call(self.watch.map(|watch| watch.ticket));
             }
         }
         if self.phase != Phase::Open {
             wakes.others.extend(self.space.call_all());
         } else if !self.space.is_called() && self.has_room() {
-            wakes.submitter = self.space.call_one(None);
+            wakes.submitter = self.space.call_first();
         }
         if self.is_idle() {
             wakes.others.extend(self.idle.call_all());

@@ -31,7 +31,8 @@ pub struct Stats {
     pub ready: u64,
     /// Tasks that wait out the delay before their next attempt.
     pub waiting: u64,
-    /// Tasks in a worker's hands.
+    /// Tasks in a worker's hands, or in those of a canceller that is about to
+    /// publish them as aborted.
     pub running: u64,
     /// Tasks that are done with, whatever became of them.
     pub settled: u64,

@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::attempt::Attempt;
@@ -17,7 +18,7 @@ use crate::result::WorkerResult;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::submitter::Submitter;
-use crate::sync::{self, Receiver, thread, thread::JoinHandle};
+use crate::sync::{self, AtomicBool, Receiver, thread, thread::JoinHandle};
 use crate::task::{Task, TaskId};
 use crate::worker::Worker;
 
@@ -78,6 +79,8 @@ use crate::worker::Worker;
 pub struct TaskQueue<P, R, E> {
     submitter: Submitter<P>,
     results: Receiver<WorkerResult<P, R, E>>,
+    /// Whether somebody else has a receiver too.
+    is_listened_to: AtomicBool,
     /// Empty once they have been joined, or left alone.
     workers: Vec<JoinHandle<()>>,
 }
@@ -145,15 +148,18 @@ impl<P, R, E> TaskQueue<P, R, E> {
             let name = format!("{}-{number}", options.thread_name);
             thread::spawn(name, options.stack_size, move || {
                 worker.run();
-                discard(worker);
+                Worker::release(worker);
             })
         });
+        // If they are gone already, this is the last one.
+        Worker::release(worker);
         match started {
             Ok(workers) => {
                 shared.set_workers(workers.iter().map(thread::id_of).collect());
                 Ok(Self {
                     submitter: Submitter::new(shared),
                     results,
+                    is_listened_to: AtomicBool::new(false),
                     workers,
                 })
             }
@@ -250,7 +256,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Results as they are published, in that order. The receiver disconnects
     /// when the last worker leaves, so after [`close`](Self::close) a loop over
     /// it ends with the last result. Each result goes to one taker: what is
-    /// received here is not returned by `drain`.
+    /// received here is not returned by `drain`. A queue that is dropped leaves
+    /// its results to the receivers that were made here.
     ///
     /// # Examples
     ///
@@ -269,6 +276,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn results(&self) -> Receiver<WorkerResult<P, R, E>> {
+        // ORDERING: only dropping the queue reads it, which excludes this.
+        self.is_listened_to.store(true, Ordering::Relaxed);
         self.results.clone()
     }
 
@@ -385,12 +394,31 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     /// Joins the workers of a closed queue and collects what they left.
     fn finish(&mut self) -> Vec<WorkerResult<P, R, E>> {
-        join_all(mem::take(&mut self.workers));
-        // A canceller on another thread may still be publishing.
-        self.shared().monitor.wait_idle(Wait::Forever);
+        self.join();
         let mut results = Vec::with_capacity(self.results.len());
         results.extend(self.results.try_iter());
         results
+    }
+
+    fn join(&mut self) {
+        join_all(mem::take(&mut self.workers));
+        // A canceller on another thread may still be publishing.
+        self.shared().monitor.wait_idle(Wait::Forever);
+    }
+
+    /// One by one, for each may panic.
+    fn discard_results(&self) {
+        let mut unclaimed = 0;
+        for result in self.results.try_iter() {
+            discard_result(result);
+            unclaimed += 1;
+        }
+        if unclaimed > 0 {
+            report!(
+                warn,
+                "a queue was dropped with results nobody took: {unclaimed}"
+            );
+        }
     }
 
     fn refuse_own_worker(&self, operation: &str) {
@@ -406,28 +434,27 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
         if self.workers.is_empty() {
             return;
         }
-        if thread::panicking() {
-            self.shared().cancel();
-        } else {
-            self.shared().monitor.close();
-        }
         if self.shared().is_own_worker() {
+            self.shared().monitor.close();
+            self.workers.clear();
             report!(
                 warn,
                 "a queue was dropped on its own worker: its threads finish by themselves"
             );
-            self.workers.clear();
-            return;
+        } else {
+            if thread::panicking() {
+                self.shared().cancel();
+            } else {
+                self.shared().monitor.close();
+            }
+            self.join();
         }
-        let unclaimed = self.finish();
-        if !unclaimed.is_empty() {
-            report!(
-                warn,
-                "a queue was dropped with results nobody took: {}",
-                unclaimed.len()
-            );
+        // ORDERING: nothing else refers to the queue any more.
+        if !self.is_listened_to.load(Ordering::Relaxed) {
+            self.discard_results();
         }
-        unclaimed.into_iter().for_each(discard_result);
+        let (_, nothing) = sync::unbounded();
+        discard(mem::replace(&mut self.results, nothing));
     }
 }
 

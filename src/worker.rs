@@ -57,6 +57,15 @@ impl<P, R, E, H> Worker<P, R, E, H>
 where
     H: Fn(&Attempt<'_, P>) -> Result<R, E>,
 {
+    /// Drops what only the last worker drops. Each by itself: two panics at
+    /// once would abort the process.
+    pub(crate) fn release(worker: Arc<Self>) {
+        if let Some(worker) = Arc::into_inner(worker) {
+            discard(worker.handler);
+            discard(worker.backoff);
+        }
+    }
+
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
         // Where one attempt follows upon another the clock is read once for
@@ -128,7 +137,7 @@ where
             Ok(Err(error)) => (TaskError::Failed(error), attempt.mark()),
             Err(message) => (TaskError::Panicked(message), Mark::None),
         };
-        if attempt.is_last() {
+        if attempt.is_last() || attempt.is_cancelled() {
             return Verdict::Done(Err(error));
         }
         let delay = match mark {

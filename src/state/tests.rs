@@ -22,7 +22,7 @@ impl Model {
 
     fn push(&mut self, item: u32) {
         assert_eq!(self.admission(Turn::Newcomer), Admission::Open);
-        self.state.accept(0, item, Turn::Newcomer);
+        self.state.accept(0, item, Door::Outside, Turn::Newcomer);
     }
 
     fn admission(&self, turn: Turn) -> Admission {
@@ -115,14 +115,17 @@ fn the_first_to_sleep_watches_the_earliest_due_time() {
 }
 
 #[test]
-fn work_goes_to_another_than_the_watcher() {
+fn a_watcher_called_for_work_hands_over_when_it_takes_it() {
     let mut model = Model::new(8);
     model.push(1);
     let entry = model.take(Turn::Newcomer).unwrap();
     model.put_back(entry, SECOND);
-    model.sleep(Side::Work, "watcher");
+    let watcher = model.sleep(Side::Work, "watcher");
     model.sleep(Side::Work, "other");
     model.push(2);
+    assert_eq!(model.woken(), ["watcher"]);
+    model.arrive(Side::Work, watcher);
+    assert!(model.take(Turn::Called).is_some());
     assert_eq!(model.woken(), ["other"]);
 }
 
@@ -187,7 +190,7 @@ fn one_submitter_is_called_for_room_and_calls_the_next() {
     assert!(model.woken().is_empty(), "one call is on its way");
     model.arrive(Side::Space, first);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.state.accept(0, 3, Turn::Called);
+    model.state.accept(0, 3, Door::Outside, Turn::Called);
     assert_eq!(model.woken(), ["second"], "a slot is left");
 }
 
@@ -330,7 +333,7 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
     assert_eq!(passes, crate::line::MAX_PASSES);
     model.arrive(Side::Space, blocked);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.state.accept(0, 1, Turn::Called);
+    model.state.accept(0, 1, Door::Outside, Turn::Called);
     model.take(Turn::Newcomer);
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
 }
@@ -345,4 +348,35 @@ fn refusals_are_counted_and_use_up_no_number() {
     assert_eq!(model.state.next_number(), 2);
     let stats = model.state.snapshot();
     assert_eq!((stats.accepted, stats.refused, stats.dropped), (1, 2, 3));
+}
+
+#[test]
+fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_out() {
+    let mut model = Model::new(1);
+    let sleeper = model.sleep(Side::Space, "sleeper");
+    let mut passes = 0;
+    while model.admission(Turn::TimedOut) == Admission::Open {
+        model.state.accept(0, 1, Door::Outside, Turn::TimedOut);
+        assert!(model.take(Turn::Newcomer).is_some());
+        model.state.settle(Outcome::Succeeded, 1);
+        let _ = model.woken();
+        passes += 1;
+        assert!(passes <= crate::line::MAX_PASSES);
+    }
+    model.arrive(Side::Space, sleeper);
+    assert_eq!(model.admission(Turn::Called), Admission::Open);
+}
+
+#[test]
+fn what_handlers_add_beyond_the_capacity_passes_nobody() {
+    let mut model = Model::new(1);
+    model.push(0);
+    model.sleep(Side::Space, "blocked");
+    for item in 0..2 * crate::line::MAX_PASSES {
+        let door = Door::InsideUnbounded;
+        assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
+        model.state.accept(0, item, door, Turn::Newcomer);
+    }
+    while model.take(Turn::Newcomer).is_some() {}
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
 }

@@ -53,7 +53,7 @@ impl<T> Clone for Sender<T> {
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.0.state.lock().senders -= 1;
-        self.0.arrived.notify_one();
+        self.0.arrived.notify_all();
     }
 }
 
@@ -68,8 +68,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Waits for a value, or for the last sender to leave. One thread at a
-    /// time may wait.
+    /// Waits for a value, or for the last sender to leave.
     pub fn recv(&self) -> Result<T, RecvError> {
         let mut state = self.0.state.lock();
         loop {
@@ -101,6 +100,27 @@ impl<T> Receiver<T> {
     /// Whether no value waits to be taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter(self)
+    }
+}
+
+/// Every value, until the last sender has left.
+#[derive(Debug)]
+pub struct IntoIter<T>(Receiver<T>);
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.recv().ok()
     }
 }
 

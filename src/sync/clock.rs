@@ -62,7 +62,7 @@ pub fn now() -> Instant {
 pub fn advance(by: Duration) {
     let due: Vec<Alarm> = {
         let mut clock = clock();
-        clock.elapsed = clock.elapsed.saturating_add(by).min(END);
+        clock.elapsed = clock.elapsed.max(clock.elapsed.saturating_add(by).min(END));
         let now = clock.now();
         let (due, later) = std::mem::take(&mut clock.alarms)
             .into_iter()
@@ -83,6 +83,12 @@ pub(super) fn set_alarm(
     condvar: &Arc<Condvar>,
 ) -> Option<u64> {
     let mut clock = clock();
+    if clock.elapsed >= END {
+        // All the time there is has passed, for waits that begin now as well.
+        clock.elapsed = clock
+            .elapsed
+            .max(deadline.saturating_duration_since(start()));
+    }
     if deadline <= clock.now() {
         return None;
     }

@@ -95,6 +95,11 @@ impl Condvar {
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
+
+    /// For the channel only: every receiver sees the end.
+    pub(super) fn notify_all(&self) {
+        self.0.notify_all();
+    }
 }
 
 pub(crate) fn now() -> Instant {
