@@ -37,7 +37,7 @@ pub enum BuildError {
 // ----- the task queue -----------------------------------------------------------
 
 /// What became of a task that was submitted without an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Submitted<P> {
     /// The task got in; there will be one result with this id.
@@ -66,6 +66,15 @@ impl<P> Submitted<P> {
     /// Whether the task got in.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted(_))
+    }
+}
+
+impl<P> fmt::Debug for Submitted<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(id) => f.debug_tuple("Accepted").field(id).finish(),
+            Self::Dropped(_) => f.write_str("Dropped(..)"),
+        }
     }
 }
 
@@ -155,13 +164,22 @@ impl<P> fmt::Debug for SubmitError<P> {
 }
 
 /// What became of tasks that were submitted together without an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubmittedAll<P> {
     /// How many got in.
     pub accepted: usize,
     /// Those that the strategy dropped, in order.
     pub dropped: Vec<Task<P>>,
+}
+
+impl<P> fmt::Debug for SubmittedAll<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmittedAll")
+            .field("accepted", &self.accepted)
+            .field("dropped", &format_args!("[{} tasks]", self.dropped.len()))
+            .finish()
+    }
 }
 
 /// Why not all of the tasks that were submitted together got in.

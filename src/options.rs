@@ -37,7 +37,8 @@ pub enum RetryWaits {
     #[default]
     FreeWorker,
     /// In the hands of its worker, which sleeps until the task is due and then
-    /// runs it again, for handlers whose order must not change.
+    /// runs it again, for handlers whose order must not change. It takes up
+    /// room meanwhile, as it would in the queue.
     HoldWorker,
 }
 
@@ -71,8 +72,8 @@ pub struct QueueOptions {
 }
 
 impl QueueOptions {
-    /// Room for `capacity` tasks that no worker has taken, and `workers`
-    /// threads to run them. Neither may be 0. Memory is taken as tasks come,
+    /// Room for `capacity` tasks that wait, for a worker or for their next
+    /// attempt, and `workers` threads to run them. Neither may be 0. Memory is taken as tasks come,
     /// so `usize::MAX` means a queue without a bound.
     pub fn new(capacity: usize, workers: usize) -> Self {
         Self {

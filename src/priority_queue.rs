@@ -162,8 +162,8 @@ impl<T> PriorityQueue<T> {
     /// The iterator is advanced outside the queue's lock, up to 64 items at a
     /// time, and those go in together: an iterator that waits for something to
     /// become of its earlier items would wait for ever. If the iterator
-    /// panics, what it had yielded is put in, unless the queue is closed, before
-    /// the panic goes on.
+    /// panics, what it had yielded is put in before the panic goes on; if the
+    /// queue is closed it is lost with it.
     ///
     /// # Errors
     ///

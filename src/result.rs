@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::task::{Task, TaskId};
 
 /// What became of one accepted task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "a result may hold a failed task"]
 pub struct WorkerResult<P, R, E> {
@@ -21,6 +21,17 @@ pub struct WorkerResult<P, R, E> {
     /// From the start of the first attempt to the end of the last, the delays
     /// between them included; zero if there was none.
     pub duration: Duration,
+}
+
+impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerResult")
+            .field("task_id", &self.task_id)
+            .field("outcome", &self.outcome)
+            .field("attempts", &self.attempts)
+            .field("duration", &self.duration)
+            .finish()
+    }
 }
 
 /// A task that failed for good, with the reason: a dead letter, which can be

@@ -114,8 +114,9 @@ impl<P> Submitter<P> {
     ///
     /// # Errors
     ///
-    /// The task, if there was no room in time, or the queue is closed; without
-    /// a limit also if this would deadlock, as for [`submit`](Self::submit).
+    /// The task, if there was no room in time (on a worker of the queue as
+    /// anywhere else), or the queue is closed; without a limit also if this
+    /// would deadlock, as for [`submit`](Self::submit).
     pub fn submit_timeout<T: Into<Task<P>>>(
         &self,
         task: T,
@@ -147,8 +148,8 @@ impl<P> Submitter<P> {
     /// The iterator is advanced outside the queue's lock, up to 64 tasks at a
     /// time, and those go in together: an iterator that waits for something to
     /// become of its earlier tasks would wait for ever. If the iterator
-    /// panics, what it had yielded is submitted, as far as it is let in, before
-    /// the panic goes on.
+    /// panics, what it had yielded is submitted before the panic goes on; what
+    /// is refused then is lost with it.
     ///
     /// # Errors
     ///

@@ -96,7 +96,7 @@ impl<P> Task<P> {
     }
 
     /// Names the task. Without a name it gets its number in the sequence of
-    /// acceptance.
+    /// acceptance, in which named tasks count as well.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<TaskId>) -> Self {
         self.id = Some(id.into());

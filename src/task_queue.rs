@@ -350,8 +350,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers, which cannot join itself. The queue
-    /// is dropped by that; see the table above.
+    /// On one of the queue's own workers, which cannot join itself: that
+    /// attempt fails, and the queue is dropped, so its other tasks finish but
+    /// their results are lost.
     #[must_use = "some of the results may be failed tasks"]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("drain");
@@ -450,7 +451,13 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             self.join();
         }
         // ORDERING: nothing else refers to the queue any more.
-        if !self.is_listened_to.load(Ordering::Relaxed) {
+        if self.is_listened_to.load(Ordering::Relaxed) {
+            let left = self.results.len();
+            report!(
+                info,
+                "a queue was dropped; results left to its receivers: {left}"
+            );
+        } else {
             self.discard_results();
         }
         let (_, nothing) = sync::unbounded();

@@ -1,1 +1,24 @@
+//! The crate as its users see it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap that fails is a test that fails"
+)]
+
+mod backpressure;
+mod build;
+mod cancel;
+mod close;
+mod drain;
+mod drop;
+mod lease;
+mod limits;
+mod panic;
+mod priority;
+mod priority_queue;
+mod results;
+mod retry;
+mod self_submit;
+mod stats;
+mod submit;
+mod support;

@@ -1,0 +1,239 @@
+//! What can be built, and what it is.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::Debug;
+use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::thread;
+
+use taskshelf::{
+    Attempt, BuildError, CancelToken, Failure, QueueOptions, SubmitAllError, SubmitError,
+    Submitted, Submitter, Task, TaskError, TaskQueue,
+};
+
+use crate::support::{Gate, Recorder, thread_names, until, values, within_seconds};
+
+fn echo(options: QueueOptions) -> Result<TaskQueue<u32, u32, &'static str>, BuildError> {
+    TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options)
+}
+
+#[test]
+fn zero_capacity_is_an_error() {
+    within_seconds(|| {
+        let error = echo(QueueOptions::new(0, 1)).unwrap_err();
+        assert!(matches!(error, BuildError::ZeroCapacity), "{error}");
+    });
+}
+
+#[test]
+fn zero_workers_is_an_error() {
+    within_seconds(|| {
+        let error = echo(QueueOptions::new(1, 0)).unwrap_err();
+        assert!(matches!(error, BuildError::ZeroWorkers), "{error}");
+    });
+}
+
+#[test]
+fn a_thread_name_with_a_nul_byte_is_an_error() {
+    within_seconds(|| {
+        let error = echo(QueueOptions::new(1, 1).thread_name("a\0b")).unwrap_err();
+        assert!(
+            matches!(&error, BuildError::ThreadName(name) if name == "a\0b"),
+            "{error}"
+        );
+    });
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn a_thread_that_cannot_start_leaves_none_behind() {
+    within_seconds(|| {
+        let options = QueueOptions::new(1, 3)
+            .thread_name("unborn")
+            .stack_size(1 << 45);
+        let error = echo(options).unwrap_err();
+        let BuildError::Spawn {
+            started, workers, ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(workers, 3);
+        assert!(started < 3);
+        let text = error.to_string();
+        assert!(text.contains(&(started + 1).to_string()), "{text}");
+        assert!(text.contains('3'), "{text}");
+        assert!(error.source().is_some());
+        until(|| !thread_names().iter().any(|name| name.starts_with("unborn")));
+    });
+}
+
+#[test]
+fn a_capacity_of_usize_max_takes_no_memory_up_front() {
+    within_seconds(|| {
+        let queue = echo(QueueOptions::new(usize::MAX, 1)).unwrap();
+        assert_eq!(queue.capacity(), usize::MAX);
+        assert_eq!(queue.submitter().capacity(), usize::MAX);
+        queue.submit_all(0..100).unwrap();
+        assert_eq!(queue.drain().len(), 100);
+    });
+}
+
+#[test]
+fn as_many_attempts_run_at_once_as_there_are_workers() {
+    within_seconds(|| {
+        let gate = Gate::new();
+        let handler = {
+            let gate = gate.clone();
+            move |_: &Attempt<'_, u32>| {
+                gate.pass();
+                Ok::<_, &str>(thread::current().name().map(str::to_owned))
+            }
+        };
+        let options = QueueOptions::new(8, 3).thread_name("crew");
+        let queue = TaskQueue::new(handler, options).unwrap();
+        queue.submit_all([1, 2, 3]).unwrap();
+        gate.arrived(3);
+        gate.open();
+        let mut names: Vec<_> = values(queue.drain()).into_iter().flatten().collect();
+        names.sort();
+        assert_eq!(names, ["crew-1", "crew-2", "crew-3"]);
+    });
+}
+
+#[test]
+fn workers_are_named_after_the_crate_by_default() {
+    within_seconds(|| {
+        let names = Recorder::new();
+        let handler = {
+            let names = names.clone();
+            move |_: &Attempt<'_, u32>| {
+                names.note(thread::current().name().map(str::to_owned));
+                Ok::<_, &str>(())
+            }
+        };
+        let queue = TaskQueue::new(handler, QueueOptions::new(1, 1)).unwrap();
+        queue.submit(1).unwrap();
+        drop(queue);
+        assert_eq!(names.events(), [Some("taskshelf-1".to_owned())]);
+    });
+}
+
+#[test]
+fn handles_are_send_sync_and_debug_whatever_the_payload_is() {
+    /// `Send`, but neither `Sync` nor `Debug` nor `UnwindSafe`.
+    struct Plain(#[allow(dead_code, reason = "it is here for what it is not")] Cell<u32>);
+
+    fn shared<T: Send + Sync + Debug + UnwindSafe + RefUnwindSafe>() {}
+    fn sent<T: Send + Debug>() {}
+    fn cloned<T: Clone>() {}
+
+    shared::<TaskQueue<Plain, Plain, Plain>>();
+    shared::<Submitter<Plain>>();
+    cloned::<Submitter<Plain>>();
+    sent::<CancelToken>();
+    sent::<SubmitError<Plain>>();
+    sent::<SubmitAllError<Plain>>();
+    sent::<Failure<Plain, u32>>();
+}
+
+#[test]
+fn a_submit_may_stand_inside_catch_unwind() {
+    within_seconds(|| {
+        let queue = echo(QueueOptions::new(4, 1)).unwrap();
+        let submitter = queue.submitter();
+        assert!(catch_unwind(|| queue.submit(1)).unwrap().is_ok());
+        assert!(catch_unwind(|| submitter.submit(2)).unwrap().is_ok());
+        assert_eq!(queue.drain().len(), 2);
+    });
+}
+
+#[test]
+fn debug_text_does_not_need_a_debug_payload() {
+    struct Plain;
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Plain>| Ok::<Plain, Plain>(Plain),
+            QueueOptions::new(1, 1),
+        )
+        .unwrap();
+        assert!(!format!("{queue:?}").is_empty());
+        assert!(!format!("{:?}", queue.submitter()).is_empty());
+        queue.close();
+        assert!(!format!("{:?}", queue.submit(Plain).err().unwrap()).is_empty());
+    });
+}
+
+#[test]
+fn errors_are_errors_and_say_the_numbers() {
+    fn text(error: &dyn Error) -> String {
+        error.to_string()
+    }
+
+    assert_eq!(
+        text(&SubmitError::Full {
+            task: Task::new(1),
+            capacity: 37
+        }),
+        "queue is full (capacity 37)"
+    );
+    assert_eq!(text(&SubmitError::Closed(Task::new(1))), "queue is closed");
+    assert!(text(&SubmitError::Timeout(Task::new(1))).contains("full"));
+    assert!(text(&SubmitError::WouldDeadlock(Task::new(1))).contains("deadlock"));
+    assert!(text(&BuildError::ZeroCapacity).contains('1'));
+    assert!(text(&BuildError::ZeroWorkers).contains('1'));
+    assert!(text(&BuildError::ThreadName("a\0b".into())).contains("a\\0b"));
+    assert_eq!(
+        text(&TaskError::Failed(std::fmt::Error)),
+        text(&std::fmt::Error)
+    );
+    assert!(text(&TaskError::<std::fmt::Error>::Panicked("ouch".into())).contains("ouch"));
+    assert!(!text(&TaskError::<std::fmt::Error>::Aborted).is_empty());
+}
+
+#[test]
+fn a_refused_submit_all_says_how_many_got_in_and_how_many_did_not() {
+    within_seconds(|| {
+        let queue = echo(QueueOptions::new(4, 1)).unwrap();
+        queue.close();
+        let error = queue.submit_all(0..37).unwrap_err();
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(error);
+        let text = boxed.to_string();
+        assert!(text.contains("closed"), "{text}");
+        assert!(text.contains('0') && text.contains("37"), "{text}");
+    });
+}
+
+#[test]
+fn a_failure_says_which_task_it_was() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, u32>| Err::<(), _>(std::fmt::Error),
+            QueueOptions::new(4, 1).max_retries(0),
+        )
+        .unwrap();
+        queue.submit(Task::new(1).with_id("lost-one")).unwrap();
+        let failure = queue.drain().remove(0).outcome.unwrap_err();
+        let error: Box<dyn Error> = Box::new(failure);
+        assert!(error.to_string().contains("lost-one"), "{error}");
+    });
+}
+
+#[test]
+fn an_error_without_its_task_fits_any_box() {
+    struct Unshared(#[allow(dead_code, reason = "it is here for what it is not")] Cell<u32>);
+    let refused = SubmitError::Full {
+        task: Task::new(Unshared(Cell::new(1))).with_priority(3),
+        capacity: 37,
+    };
+    let boxed: Box<dyn Error + Send + Sync> = Box::new(refused.without_task());
+    assert_eq!(boxed.to_string(), "queue is full (capacity 37)");
+}
+
+#[test]
+fn submitted_tells_which_it_is() {
+    let dropped = Submitted::Dropped(Task::new(5));
+    assert!(!dropped.is_accepted());
+    assert_eq!(dropped.clone().accepted(), None);
+    assert_eq!(dropped.dropped(), Some(Task::new(5)));
+}

@@ -1,0 +1,643 @@
+//! The queues at their limits: very many tasks, threads, retries and slots,
+//! and very long delays. What must hold is that nothing overflows, nothing is
+//! left behind, and nothing is done in vain.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use taskshelf::{
+    Attempt, Backoff, Lease, PriorityQueue, QueueOptions, ResultsPolicy, RetryWaits, Task,
+    TaskError, TaskQueue,
+};
+
+use crate::priority_queue::kit::{Counted, Live, switches, threads_named, until_asleep};
+use crate::support::{BOTH_WAITS, until, within_seconds as within};
+
+/// Succeeds with the payload.
+fn echo(attempt: &Attempt<'_, u32>) -> Result<u32, &'static str> {
+    Ok(attempt.payload)
+}
+
+fn fails(_: &Attempt<'_, u32>) -> Result<u32, &'static str> {
+    Err("always")
+}
+
+// Many tasks
+
+/// A million with the variable set that makes the stress tests run longer.
+fn many() -> u32 {
+    match std::env::var_os("TASKSHELF_STRESS") {
+        Some(_) => 1_000_000,
+        None => 50_000,
+    }
+}
+
+#[test]
+fn a_million_tasks_pass_through_a_single_slot() {
+    const BATCH: u32 = 50_000;
+    let options = QueueOptions::new(1, 2).results(ResultsPolicy::Discard);
+    let mut queue = TaskQueue::new(echo, options).unwrap();
+    let before = resident_kib();
+    for _ in 0..many() / BATCH {
+        queue = within(move || {
+            for number in 0..BATCH {
+                queue.submit(number).unwrap();
+            }
+            queue
+        });
+    }
+    let after = resident_kib();
+    within(move || {
+        queue.wait_idle();
+        assert_eq!(queue.stats().succeeded, u64::from(many()));
+        assert!(queue.drain().is_empty());
+    });
+    // The other tests of this process need some, too; a million results would
+    // be more.
+    assert!(
+        after < before + 64 * 1024,
+        "grew from {before} KiB to {after}"
+    );
+}
+
+/// How much memory this process holds, where the system tells.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0)
+}
+
+#[test]
+fn no_more_payloads_and_results_live_than_there_are_places_for() {
+    within(|| {
+        let (payloads, results) = (Live::default(), Live::default());
+        let makes = results.clone();
+        let queue = TaskQueue::new(
+            move |_: &Attempt<'_, _>| Ok::<_, ()>(makes.one()),
+            QueueOptions::new(3, 2).results(ResultsPolicy::Discard),
+        )
+        .unwrap();
+        for _ in 0..10_000 {
+            // Three in the queue, two in work, and this one.
+            queue.submit(payloads.one()).unwrap();
+            assert!(payloads.count() <= 6);
+            assert!(results.count() <= 2);
+        }
+        assert!(queue.drain().is_empty());
+        assert_eq!((payloads.count(), results.count()), (0, 0));
+    });
+}
+
+#[test]
+fn sixty_four_producers_and_sixty_four_workers_lose_nothing() {
+    within(|| {
+        let queue = TaskQueue::new(echo, QueueOptions::new(16, 64)).unwrap();
+        thread::scope(|scope| {
+            for producer in 0..64 {
+                let submitter = queue.submitter();
+                scope.spawn(move || {
+                    for number in 0..100 {
+                        submitter.submit(producer * 100 + number).unwrap();
+                    }
+                });
+            }
+        });
+        let results = queue.drain();
+        let ids: HashSet<_> = results
+            .iter()
+            .map(|result| result.task_id.clone())
+            .collect();
+        let mut payloads: Vec<_> = results.into_iter().filter_map(|r| r.outcome.ok()).collect();
+        payloads.sort();
+        assert_eq!(ids.len(), 6400);
+        assert_eq!(payloads, (0..6400).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn many_small_batches_lose_nothing() {
+    within(|| {
+        let queue = TaskQueue::new(echo, QueueOptions::new(7, 3)).unwrap();
+        thread::scope(|scope| {
+            for producer in 0..4 {
+                let submitter = queue.submitter();
+                scope.spawn(move || {
+                    for batch in 0..30 {
+                        let first = producer * 3000 + batch * 100;
+                        let all = submitter.submit_all(first..first + 100).unwrap();
+                        assert_eq!(all.accepted, 100);
+                    }
+                });
+            }
+        });
+        let mut payloads: Vec<_> = queue
+            .drain()
+            .into_iter()
+            .filter_map(|result| result.outcome.ok())
+            .collect();
+        payloads.sort();
+        assert_eq!(payloads, (0..12_000).collect::<Vec<_>>());
+    });
+}
+
+// Many slots
+
+#[test]
+fn the_largest_capacities_take_no_memory() {
+    within(|| {
+        for capacity in [usize::MAX, 1 << 40] {
+            // A page for each slot would not fit into any address space.
+            let queue = TaskQueue::new(
+                |attempt: &Attempt<'_, [u8; 4096]>| Ok::<_, ()>(attempt.payload[4095]),
+                QueueOptions::new(capacity, 1),
+            )
+            .unwrap();
+            assert_eq!(queue.capacity(), capacity);
+            queue.submit_all([[7; 4096], [8; 4096]]).unwrap();
+            let results: Vec<_> = queue.drain().into_iter().map(|r| r.outcome.ok()).collect();
+            assert_eq!(results, [Some(7), Some(8)]);
+        }
+    });
+}
+
+// Many retries, and long delays
+
+#[test]
+fn as_many_retries_as_there_can_be_go_on_until_they_are_cancelled() {
+    for waits in BOTH_WAITS {
+        within(move || {
+            let calls = Arc::new(AtomicUsize::new(0));
+            let counts = Arc::clone(&calls);
+            let queue = TaskQueue::new(
+                move |attempt: &Attempt<'_, u32>| {
+                    counts.fetch_add(1, Ordering::SeqCst);
+                    assert!(!attempt.is_last());
+                    Err::<(), _>("again")
+                },
+                QueueOptions::new(4, 2)
+                    .max_retries(u32::MAX)
+                    .retry_waits(waits)
+                    .backoff(Backoff::none()),
+            )
+            .unwrap();
+            queue.submit(1).unwrap();
+            until(|| calls.load(Ordering::SeqCst) > 5000);
+            let results = queue.abort();
+            assert_eq!(results.len(), 1);
+            let attempts = results[0].attempts as usize;
+            assert_eq!(attempts, calls.load(Ordering::SeqCst));
+            // An attempt that ran at that moment is settled with its own error.
+            let failure = results[0].outcome.as_ref().unwrap_err();
+            assert!(matches!(
+                failure.error,
+                TaskError::Aborted | TaskError::Failed("again")
+            ));
+        });
+    }
+}
+
+/// Delays that must not overflow, whatever is done with them.
+fn endless() -> Vec<Backoff> {
+    let longest = Backoff::exponential(Duration::MAX).cap(Duration::MAX);
+    vec![
+        Backoff::constant(Duration::MAX),
+        longest.clone(),
+        longest.clone().factor(f64::MAX),
+        longest.factor(f64::INFINITY),
+        Backoff::custom(|_| Duration::MAX),
+        Backoff::constant(Duration::from_secs(u64::MAX)),
+    ]
+}
+
+#[test]
+fn cancel_ends_delays_without_end() {
+    for waits in BOTH_WAITS {
+        for backoff in endless() {
+            within(move || {
+                let queue = TaskQueue::new(
+                    fails,
+                    QueueOptions::new(4, 1)
+                        .max_retries(u32::MAX)
+                        .retry_waits(waits)
+                        .backoff(backoff),
+                )
+                .unwrap();
+                queue.submit(1).unwrap();
+                until(|| queue.stats().waiting == 1);
+                queue.cancel();
+                let results = queue.drain();
+                assert_eq!((results.len(), results[0].attempts), (1, 1));
+                let failure = results[0].outcome.as_ref().unwrap_err();
+                assert_eq!(failure.error, TaskError::Aborted);
+                assert_eq!(failure.task.payload, 1);
+            });
+        }
+    }
+}
+
+#[test]
+fn an_attempt_may_ask_for_a_delay_without_end() {
+    for waits in BOTH_WAITS {
+        within(move || {
+            let queue = TaskQueue::new(
+                |attempt: &Attempt<'_, u32>| {
+                    Err::<(), _>(attempt.retry_after(Duration::MAX, "later"))
+                },
+                QueueOptions::new(4, 1).retry_waits(waits),
+            )
+            .unwrap();
+            queue.submit(1).unwrap();
+            until(|| queue.stats().waiting == 1);
+            let results = queue.abort();
+            let failure = results[0].outcome.as_ref().unwrap_err();
+            assert_eq!(failure.error, TaskError::Aborted);
+        });
+    }
+}
+
+#[test]
+fn a_delay_without_end_holds_up_nobody_else() {
+    within(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| match attempt.payload {
+                0 => Err("never again"),
+                _ => Ok(attempt.payload),
+            },
+            QueueOptions::new(100, 1).backoff(Backoff::constant(Duration::MAX)),
+        )
+        .unwrap();
+        queue.submit_all(0..50).unwrap();
+        until(|| queue.stats().succeeded == 49);
+        assert_eq!(queue.stats().waiting, 1);
+        assert_eq!(queue.abort().len(), 50);
+    });
+}
+
+#[test]
+fn drain_ends_when_another_thread_cancels_a_delay_without_end() {
+    for waits in BOTH_WAITS {
+        within(move || {
+            let queue = TaskQueue::new(
+                fails,
+                QueueOptions::new(4, 2)
+                    .retry_waits(waits)
+                    .backoff(Backoff::constant(Duration::MAX)),
+            )
+            .unwrap();
+            queue.submit_all([1, 2]).unwrap();
+            let submitter = queue.submitter();
+            let results = thread::scope(|scope| {
+                let drain = scope.spawn(|| queue.drain());
+                until(|| submitter.is_closed() && submitter.stats().waiting == 2);
+                submitter.cancel();
+                drain.join().unwrap()
+            });
+            assert!(results.iter().all(|result| result.outcome.is_err()));
+            assert_eq!(results.len(), 2);
+        });
+    }
+}
+
+#[test]
+fn waits_without_a_limit_do_not_overflow() {
+    within(|| {
+        let queue = TaskQueue::new(echo, QueueOptions::new(1, 1)).unwrap();
+        assert!(
+            queue
+                .submit_timeout(1, Duration::MAX)
+                .unwrap()
+                .is_accepted()
+        );
+        assert!(queue.wait_idle_timeout(Duration::MAX));
+        assert_eq!(queue.drain_timeout(Duration::MAX).unwrap().len(), 1);
+    });
+}
+
+// Idle threads
+
+/// The threads of a queue, once all of them sleep.
+fn sleeping(prefix: &str, count: usize) -> Vec<PathBuf> {
+    until(|| threads_named(prefix).len() == count);
+    let threads = threads_named(prefix);
+    for thread in &threads {
+        until_asleep(thread, || false);
+    }
+    threads
+}
+
+/// How often those threads went to sleep within a fifth of a second.
+fn wake_ups(threads: &[PathBuf]) -> u64 {
+    let count = || -> u64 {
+        threads
+            .iter()
+            .filter_map(|thread| Some(switches(thread)?.1))
+            .sum()
+    };
+    let before = count();
+    thread::sleep(Duration::from_millis(200));
+    count() - before
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_queue_makes_no_wake_ups() {
+    within(|| {
+        let options = QueueOptions::new(4, 8).thread_name("lim-idle");
+        let queue = TaskQueue::new(echo, options).unwrap();
+        assert_eq!(wake_ups(&sleeping("lim-idle", 8)), 0);
+
+        // Nor does one that has done something.
+        queue.submit_all(0..100).unwrap();
+        queue.wait_idle();
+        assert_eq!(wake_ups(&sleeping("lim-idle", 8)), 0);
+        assert_eq!(queue.drain().len(), 100);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_retry_far_away_makes_no_wake_ups() {
+    let modes = [
+        (RetryWaits::FreeWorker, "lim-free"),
+        (RetryWaits::HoldWorker, "lim-hold"),
+    ];
+    for (waits, name) in modes {
+        within(move || {
+            let queue = TaskQueue::new(
+                fails,
+                QueueOptions::new(4, 8)
+                    .retry_waits(waits)
+                    .backoff(Backoff::constant(Duration::from_secs(60)))
+                    .thread_name(name),
+            )
+            .unwrap();
+            queue.submit(1).unwrap();
+            until(|| queue.stats().waiting == 1);
+            assert_eq!(wake_ups(&sleeping(name, 8)), 0);
+            assert_eq!(queue.abort().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn idle_poppers_and_pushers_make_no_wake_ups() {
+    within(|| {
+        let (empty, full) = (PriorityQueue::<u8>::new(1), PriorityQueue::new(1));
+        assert_eq!(full.push(0, 1), Ok(()));
+        thread::scope(|scope| {
+            let _close = (empty.close_on_drop(), full.close_on_drop());
+            for number in 0..4 {
+                let (empty, full) = (&empty, &full);
+                thread::Builder::new()
+                    .name(format!("lim-shelf-{number}"))
+                    .spawn_scoped(scope, move || match number {
+                        0 => empty.pop_timeout(Duration::from_secs(60)).is_ok(),
+                        1 => empty.pop().is_some(),
+                        2 => full.push_timeout(0, 2, Duration::from_secs(60)).is_ok(),
+                        _ => full.push(0, 2).is_ok(),
+                    })
+                    .unwrap();
+            }
+            if cfg!(target_os = "linux") {
+                assert_eq!(wake_ups(&sleeping("lim-shelf", 4)), 0);
+            }
+        });
+    });
+}
+
+#[test]
+fn an_idle_queue_of_many_workers_can_be_ended_in_every_way() {
+    within(|| {
+        let queue = || TaskQueue::new(echo, QueueOptions::new(1, 64)).unwrap();
+        assert!(queue().drain().is_empty());
+        assert!(queue().abort().is_empty());
+        assert!(
+            queue()
+                .drain_timeout(Duration::from_secs(60))
+                .unwrap()
+                .is_empty()
+        );
+        drop(queue());
+        let closed = queue();
+        closed.close();
+        assert_eq!(closed.results().iter().count(), 0);
+    });
+}
+
+// What is left
+
+thread_local! {
+    /// Lives as long as the worker that called the handler.
+    static RESIDENT: RefCell<Option<Counted>> =
+        const { RefCell::new(None) };
+}
+
+/// A queue whose workers have all run, and have left something that goes with
+/// the thread.
+fn all_awake(prefix: &str, residents: &Live) -> TaskQueue<u32, (), ()> {
+    let (all, residents) = (Barrier::new(5), residents.clone());
+    let queue = TaskQueue::new(
+        move |_: &Attempt<'_, u32>| {
+            RESIDENT.with_borrow_mut(|resident| {
+                resident.get_or_insert_with(|| residents.one());
+            });
+            all.wait();
+            Ok(())
+        },
+        QueueOptions::new(100, 5).thread_name(prefix),
+    )
+    .unwrap();
+    queue.submit_all(0..5).unwrap();
+    queue
+}
+
+fn no_thread_is_left(
+    prefix: &'static str,
+    end: impl FnOnce(TaskQueue<u32, (), ()>) + Send + 'static,
+) {
+    within(move || {
+        let residents = Live::default();
+        let queue = all_awake(prefix, &residents);
+        queue.wait_idle();
+        assert_eq!(residents.count(), 5);
+        end(queue);
+        // A thread that was joined has dropped what belonged to it.
+        assert_eq!(residents.count(), 0);
+        // The system may take a moment longer to forget its name.
+        until(|| threads_named(prefix).is_empty());
+    });
+}
+
+#[test]
+fn drain_leaves_no_thread() {
+    no_thread_is_left("lim-drain", |queue| assert_eq!(queue.drain().len(), 5));
+}
+
+#[test]
+fn drain_timeout_leaves_no_thread() {
+    no_thread_is_left("lim-timed", |queue| {
+        assert_eq!(
+            queue.drain_timeout(Duration::from_secs(60)).unwrap().len(),
+            5
+        );
+    });
+}
+
+#[test]
+fn abort_leaves_no_thread() {
+    no_thread_is_left("lim-abort", |queue| assert_eq!(queue.abort().len(), 5));
+}
+
+#[test]
+fn drop_leaves_no_thread() {
+    no_thread_is_left("lim-drop", drop);
+}
+
+#[test]
+fn unwinding_leaves_no_thread() {
+    no_thread_is_left("lim-unwind", |queue| {
+        let panic = std::panic::AssertUnwindSafe(|| {
+            let _queue = queue;
+            std::panic::resume_unwind(Box::new("the owner's"));
+        });
+        assert!(std::panic::catch_unwind(panic).is_err());
+    });
+}
+
+/// Payloads whose senders are the only ones that the receiver has.
+fn watched(count: usize) -> (Vec<Sender<()>>, Receiver<()>) {
+    let (sender, receiver) = channel();
+    (vec![sender; count], receiver)
+}
+
+#[test]
+fn abort_drops_the_payloads_that_nobody_kept() {
+    within(|| {
+        let (payloads, receiver) = watched(20);
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Sender<()>>| Err::<(), _>("again"),
+            QueueOptions::new(20, 1)
+                .backoff(Backoff::constant(Duration::MAX))
+                .results(ResultsPolicy::Discard),
+        )
+        .unwrap();
+        let submitter = queue.submitter();
+        queue.submit_all(payloads).unwrap();
+        assert!(queue.abort().is_empty());
+        assert!(receiver.recv().is_err());
+        assert!(submitter.is_closed());
+    });
+}
+
+#[test]
+fn aborted_payloads_go_with_their_results() {
+    within(|| {
+        let (payloads, receiver) = watched(20);
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Sender<()>>| Err::<(), _>("again"),
+            QueueOptions::new(20, 1).backoff(Backoff::constant(Duration::MAX)),
+        )
+        .unwrap();
+        let submitter = queue.submitter();
+        queue.submit_all(payloads).unwrap();
+        let results = queue.abort();
+        assert_eq!(results.len(), 20);
+        assert!(
+            receiver
+                .try_recv()
+                .is_err_and(|error| error != std::sync::mpsc::TryRecvError::Disconnected)
+        );
+        drop(results);
+        assert!(receiver.recv().is_err());
+        assert!(submitter.is_closed());
+    });
+}
+
+#[test]
+fn a_dropped_queue_keeps_neither_payloads_nor_results() {
+    within(|| {
+        let (payloads, receiver) = watched(20);
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, Sender<()>>| Ok::<_, ()>(attempt.payload.clone()),
+            QueueOptions::new(20, 2),
+        )
+        .unwrap();
+        let submitter = queue.submitter();
+        queue.submit_all(payloads).unwrap();
+        drop(queue);
+        assert!(receiver.recv().is_err());
+        assert!(submitter.is_closed());
+    });
+}
+
+#[test]
+fn a_payload_is_gone_when_its_result_is_there() {
+    within(|| {
+        let live = Live::default();
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, _>| Ok::<_, ()>(()),
+            QueueOptions::new(4, 2),
+        )
+        .unwrap();
+        for _ in 0..500 {
+            queue.submit_all([live.one(), live.one()]).unwrap();
+            queue.wait_idle();
+            assert_eq!(live.count(), 0);
+        }
+        assert_eq!(queue.drain().len(), 1000);
+    });
+}
+
+#[test]
+fn a_queue_of_items_that_come_back_again_and_again_does_not_grow() {
+    within(|| {
+        let live = Live::default();
+        let queue = PriorityQueue::new(4);
+        for _ in 0..4 {
+            assert!(queue.push(0, live.one()).is_ok());
+        }
+        for round in 0..5000_u32 {
+            let lease = queue.lease().unwrap();
+            assert!(Lease::retries(&lease) <= round);
+            assert!(Lease::retry_after(lease, Duration::ZERO).is_ok());
+            assert_eq!((queue.len(), live.count()), (4, 4));
+        }
+        drop(queue);
+        assert_eq!(live.count(), 0);
+    });
+}
+
+#[test]
+fn a_task_with_every_wish_at_its_limit_runs() {
+    within(|| {
+        let queue = TaskQueue::new(echo, QueueOptions::new(1, 1).max_retries(u32::MAX)).unwrap();
+        for priority in [i32::MIN, i32::MAX] {
+            let task = Task::new(7)
+                .with_priority(priority)
+                .with_retries(u32::MAX)
+                .with_id("x".repeat(10_000));
+            queue.submit(task).unwrap();
+        }
+        let results = queue.drain();
+        assert_eq!(results.len(), 2);
+        assert!(
+            results
+                .iter()
+                .all(|result| result.attempts == 1 && result.outcome == Ok(7))
+        );
+    });
+}

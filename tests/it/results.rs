@@ -1,0 +1,365 @@
+//! Who receives a result, when, and what it holds.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
+
+use crate::support::{
+    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Token, blocked, full, gated, number, sorted_values,
+    until, values, within_seconds,
+};
+
+fn echo(capacity: usize, workers: usize) -> Echo {
+    TaskQueue::new(
+        |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
+        QueueOptions::new(capacity, workers),
+    )
+    .unwrap()
+}
+
+#[test]
+fn results_end_after_close() {
+    within_seconds(|| {
+        for workers in [1, 2, 4] {
+            let queue = echo(8, workers);
+            queue.submit_all(0..100).unwrap();
+            queue.close();
+            let results: Vec<_> = queue.results().iter().collect();
+            assert_eq!(sorted_values(results), (0..100).collect::<Vec<_>>());
+            assert_eq!(queue.drain(), []);
+        }
+    });
+}
+
+#[test]
+fn results_do_not_end_before_close() {
+    within_seconds(|| {
+        let queue = echo(8, 1);
+        let results = queue.results();
+        let reader = blocked(move || results.iter().count());
+        queue.submit(1).unwrap();
+        queue.wait_idle();
+        assert!(!reader.is_finished());
+        queue.close();
+        assert_eq!(reader.join().unwrap(), 1);
+        drop(queue);
+    });
+}
+
+#[test]
+fn results_can_be_received_while_the_queue_runs() {
+    within_seconds(|| {
+        let queue = echo(8, 1);
+        for payload in 0..50 {
+            queue.submit(payload).unwrap();
+            assert_eq!(queue.results().recv().unwrap().outcome, Ok(payload));
+        }
+        drop(queue);
+    });
+}
+
+#[test]
+fn a_result_that_was_received_is_not_drained() {
+    within_seconds(|| {
+        let (queue, gate) = gated(8, BackpressureStrategy::Block);
+        queue.submit_all([1, 2]).unwrap();
+        gate.open();
+        assert_eq!(queue.results().recv().unwrap().outcome.unwrap(), 0);
+        assert_eq!(values(queue.drain()), [1, 2]);
+    });
+}
+
+#[test]
+fn every_result_goes_to_one_receiver() {
+    within_seconds(|| {
+        let queue = echo(8, 2);
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let results = queue.results();
+                thread::spawn(move || results.iter().collect::<Vec<_>>())
+            })
+            .collect();
+        queue.submit_all(0..500).unwrap();
+        let mut results = queue.drain();
+        for reader in readers {
+            results.extend(reader.join().unwrap());
+        }
+        assert_eq!(sorted_values(results), (0..500).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn discard_keeps_no_results() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| match attempt.payload {
+                0 => Err("no"),
+                1 => panic!("ouch"),
+                payload => Ok(payload),
+            },
+            QueueOptions::new(8, 1)
+                .max_retries(0)
+                .results(ResultsPolicy::Discard),
+        )
+        .unwrap();
+        queue.submit_all([0, 1, 2, 3]).unwrap();
+        queue.wait_idle();
+        let stats = queue.stats();
+        assert_eq!((stats.failed, stats.panicked, stats.succeeded), (1, 1, 2));
+        assert!(queue.results().try_recv().is_err());
+        queue.close();
+        assert_eq!(queue.results().iter().count(), 0);
+        assert_eq!(queue.drain(), []);
+    });
+}
+
+#[test]
+fn discard_lets_go_of_payloads_values_and_errors() {
+    within_seconds(|| {
+        let made = DropCounter::new();
+        let handler = {
+            let made = made.clone();
+            move |attempt: &Attempt<'_, (u32, Token)>| match attempt.payload.0 {
+                0 => Err(made.token()),
+                _ => Ok(made.token()),
+            }
+        };
+        let options = QueueOptions::new(8, 1)
+            .max_retries(1)
+            .backoff(Backoff::none())
+            .results(ResultsPolicy::Discard);
+        let queue = TaskQueue::new(handler, options).unwrap();
+        queue
+            .submit_all([(0, made.token()), (1, made.token())])
+            .unwrap();
+        queue.wait_idle();
+        // Two payloads, one value, and two errors of the failed task.
+        assert_eq!(made.drops(), 5);
+        drop(queue);
+    });
+}
+
+#[test]
+fn discard_keeps_no_aborted_results() {
+    within_seconds(|| {
+        let options = QueueOptions::new(8, 1).results(ResultsPolicy::Discard);
+        let (queue, gate) = crate::support::gated_with(options);
+        queue.submit_all([1, 2]).unwrap();
+        queue.cancel();
+        assert_eq!(queue.stats().aborted, 2);
+        gate.open();
+        assert_eq!(queue.abort(), []);
+    });
+}
+
+#[test]
+fn a_result_names_the_task_and_counts_its_attempts() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| {
+                if attempt.number() <= attempt.payload {
+                    return Err("not yet");
+                }
+                Ok(attempt.payload)
+            },
+            QueueOptions::new(8, 1).backoff(Backoff::none()),
+        )
+        .unwrap();
+        queue.submit_all([0, 1, 2]).unwrap();
+        let mut results = queue.drain();
+        results.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        for (payload, result) in (0..).zip(results) {
+            assert_eq!(result.task_id, number(u64::from(payload) + 1));
+            assert_eq!(result.attempts, payload + 1);
+            assert_eq!(result.outcome, Ok(payload));
+        }
+    });
+}
+
+#[test]
+fn duration_covers_the_attempt_and_not_the_wait_before_it() {
+    within_seconds(|| {
+        let gate = Gate::new();
+        let moment = Duration::from_millis(20);
+        let handler = {
+            let gate = gate.clone();
+            move |attempt: &Attempt<'_, u32>| {
+                gate.pass();
+                if attempt.payload == 0 {
+                    thread::sleep(moment);
+                }
+                Ok::<_, &str>(Instant::now())
+            }
+        };
+        let queue = TaskQueue::new(handler, QueueOptions::new(8, 1)).unwrap();
+        queue.submit_all([0, 1]).unwrap();
+        gate.arrived(1);
+        let opened = Instant::now();
+        gate.open();
+        let results = queue.drain();
+        assert!(results[0].duration >= moment);
+        // The second began when the first had slept.
+        let ended = *results[1].outcome.as_ref().unwrap();
+        let most = Instant::now() - opened - moment;
+        assert!(ended - opened >= moment);
+        assert!(results[1].duration <= most);
+    });
+}
+
+// ----- when ---------------------------------------------------------------------
+
+#[test]
+fn after_wait_idle_all_results_can_be_received() {
+    for waits in BOTH_WAITS {
+        within_seconds(move || {
+            let queue = TaskQueue::new(
+                |attempt: &Attempt<'_, u32>| match attempt.number() {
+                    1 => Err(attempt.retry_after(Duration::from_micros(100), "again")),
+                    _ => Ok(()),
+                },
+                QueueOptions::new(8, 3).retry_waits(waits),
+            )
+            .unwrap();
+            let results = queue.results();
+            for _ in 0..50 {
+                queue.submit_all([1, 2, 3, 4]).unwrap();
+                queue.wait_idle();
+                assert_eq!(results.try_iter().count(), 4);
+            }
+            drop(queue);
+        });
+    }
+}
+
+#[test]
+fn who_sees_settled_can_receive() {
+    within_seconds(|| {
+        let queue = echo(8, 2);
+        let results = queue.results();
+        for n in 1..=300 {
+            queue.submit(1).unwrap();
+            until(|| queue.stats().settled == n);
+            assert!(results.try_recv().is_ok());
+        }
+        drop(queue);
+    });
+}
+
+#[test]
+fn a_payload_is_dropped_before_its_result_can_be_received() {
+    within_seconds(|| {
+        let payloads = DropCounter::new();
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Token>| Ok::<_, &str>(()),
+            QueueOptions::new(8, 2),
+        )
+        .unwrap();
+        let results = queue.results();
+        for n in 1..=300 {
+            queue.submit(payloads.token()).unwrap();
+            let _ = results.recv().unwrap();
+            assert_eq!(payloads.drops(), n);
+        }
+        drop(queue);
+    });
+}
+
+#[test]
+fn wait_idle_returns_at_once_when_there_is_nothing_to_do() {
+    within_seconds(|| {
+        let queue = echo(8, 2);
+        queue.wait_idle();
+        assert!(queue.wait_idle_timeout(Duration::ZERO));
+        queue.close();
+        queue.wait_idle();
+        drop(queue);
+    });
+}
+
+#[test]
+fn wait_idle_waits_for_everything() {
+    within_seconds(|| {
+        let (queue, gate) = full(3, BackpressureStrategy::Block);
+        gate.open();
+        queue.wait_idle();
+        let stats = queue.stats();
+        assert_eq!((stats.settled, stats.running, stats.ready), (4, 0, 0));
+        drop(queue);
+    });
+}
+
+#[test]
+fn wait_idle_timeout_says_whether_the_queue_was_idle() {
+    within_seconds(|| {
+        let (queue, gate) = gated(3, BackpressureStrategy::Block);
+        let timeout = Duration::from_millis(5);
+        let start = Instant::now();
+        assert!(!queue.wait_idle_timeout(timeout));
+        assert!(start.elapsed() >= timeout);
+        assert!(!queue.wait_idle_timeout(Duration::ZERO));
+        gate.open();
+        assert!(queue.wait_idle_timeout(Duration::MAX));
+        assert!(queue.wait_idle_timeout(HOUR));
+        drop(queue);
+    });
+}
+
+#[test]
+fn everybody_who_waits_for_idle_is_woken() {
+    within_seconds(|| {
+        let (queue, gate) = gated(3, BackpressureStrategy::Block);
+        thread::scope(|scope| {
+            let queue = &queue;
+            let waiters: Vec<_> = (0..3)
+                .map(|n| {
+                    scope.spawn(move || match n {
+                        0 => queue.wait_idle_timeout(HOUR),
+                        _ => {
+                            queue.wait_idle();
+                            true
+                        }
+                    })
+                })
+                .collect();
+            gate.open();
+            for waiter in waiters {
+                assert!(waiter.join().unwrap());
+            }
+        });
+        drop(queue);
+    });
+}
+
+#[test]
+fn a_queue_that_was_idle_for_a_moment_traps_nobody_in_wait_idle() {
+    within_seconds(|| {
+        let queue = std::sync::Arc::new(
+            TaskQueue::new(
+                |attempt: &Attempt<'_, Gate>| {
+                    attempt.payload.pass();
+                    Ok::<_, &str>(())
+                },
+                QueueOptions::new(4, 1),
+            )
+            .unwrap(),
+        );
+        for n in 1..=20 {
+            let (first, second) = (Gate::new(), Gate::new());
+            queue.submit(first.clone()).unwrap();
+            first.arrived(1);
+            let waiting = {
+                let queue = std::sync::Arc::clone(&queue);
+                blocked(move || queue.wait_idle())
+            };
+            first.open();
+            until(|| queue.stats().settled == 2 * n - 1);
+            queue.submit(second.clone()).unwrap();
+            second.arrived(1);
+            // The queue is busy again, and stays so until this has returned.
+            waiting.join().unwrap();
+            second.open();
+            queue.wait_idle();
+        }
+    });
+}
