@@ -121,6 +121,17 @@ impl<P, R, E> TaskQueue<P, R, E> {
         R: Send + 'static,
         E: Send + 'static,
     {
+        Self::start(handler, options, thread::spawn)
+    }
+
+    fn start<H, S>(handler: H, options: QueueOptions, mut spawn: S) -> Result<Self, BuildError>
+    where
+        H: Fn(&Attempt<'_, P>) -> Result<R, E> + Send + Sync + 'static,
+        P: Send + 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+        S: FnMut(String, Option<usize>, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+    {
         if options.capacity == 0 {
             return Err(BuildError::ZeroCapacity);
         }
@@ -143,37 +154,38 @@ impl<P, R, E> TaskQueue<P, R, E> {
             backoff: options.backoff.seeded(sync::random_seed()),
             retry_waits: options.retry_waits,
         });
-        let started = start_all(options.workers, |number| {
+        let mut workers = Vec::new();
+        let mut failed = None;
+        while workers.len() < options.workers && failed.is_none() {
             let worker = Arc::clone(&worker);
-            let name = format!("{}-{number}", options.thread_name);
-            thread::spawn(name, options.stack_size, move || {
+            let name = format!("{}-{}", options.thread_name, workers.len() + 1);
+            let body = Box::new(move || {
                 worker.run();
                 Worker::release(worker);
-            })
-        });
-        // If they are gone already, this is the last one.
-        Worker::release(worker);
-        match started {
-            Ok(workers) => {
-                shared.set_workers(workers.iter().map(thread::id_of).collect());
-                Ok(Self {
-                    submitter: Submitter::new(shared),
-                    results,
-                    is_listened_to: AtomicBool::new(false),
-                    workers,
-                })
-            }
-            Err((started, source)) => {
-                let error = BuildError::Spawn {
-                    started: started.len(),
-                    workers: options.workers,
-                    source,
-                };
-                shared.monitor.close();
-                join_all(started);
-                Err(error)
+            });
+            match spawn(name, options.stack_size, body) {
+                Ok(handle) => workers.push(handle),
+                Err(source) => failed = Some(source),
             }
         }
+        if let Some(source) = failed {
+            let started = workers.len();
+            shared.monitor.close();
+            join_all(workers);
+            Worker::release(worker);
+            return Err(BuildError::Spawn {
+                started,
+                workers: options.workers,
+                source,
+            });
+        }
+        shared.set_workers(workers.iter().map(thread::id_of).collect());
+        Ok(Self {
+            submitter: Submitter::new(shared),
+            results,
+            is_listened_to: AtomicBool::new(false),
+            workers,
+        })
     }
 
     fn shared(&self) -> &Shared<P> {
@@ -479,26 +491,58 @@ impl<P, R, E> fmt::Debug for TaskQueue<P, R, E> {
     }
 }
 
-/// Starts threads 1 to `count`; if one fails, returns those that run.
-fn start_all<J>(
-    count: usize,
-    mut start: impl FnMut(usize) -> io::Result<J>,
-) -> Result<Vec<J>, (Vec<J>, io::Error)> {
-    let mut started = Vec::new();
-    for number in 1..=count {
-        match start(number) {
-            Ok(thread) => started.push(thread),
-            Err(error) => return Err((started, error)),
-        }
-    }
-    Ok(started)
-}
-
 /// Workers contain every panic of the user's, so there is none to pass on.
 fn join_all(workers: Vec<JoinHandle<()>>) {
     for worker in workers {
         if worker.join().is_err() {
             report!(error, "a worker thread panicked");
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    /// Builds a queue of five workers of which the one after `allowed` does not
+    /// start. Returns the error, and what is left of the handler.
+    fn build(allowed: usize) -> (BuildError, Weak<()>) {
+        let held = Arc::new(());
+        let left = Arc::downgrade(&held);
+        let handler = move |_: &Attempt<'_, ()>| {
+            let _ = &held;
+            Ok::<(), ()>(())
+        };
+        let mut started = 0;
+        let spawn = |name, stack_size, body| {
+            if started == allowed {
+                return Err(io::Error::from(io::ErrorKind::WouldBlock));
+            }
+            started += 1;
+            thread::spawn(name, stack_size, body)
+        };
+        let error = TaskQueue::start(handler, QueueOptions::new(1, 5), spawn)
+            .expect_err("a thread is missing");
+        (error, left)
+    }
+
+    #[test]
+    fn a_thread_that_does_not_start_ends_those_before_it() {
+        for allowed in 0..5 {
+            let (error, handler) = build(allowed);
+            let BuildError::Spawn {
+                started, workers, ..
+            } = error
+            else {
+                panic!("{error}");
+            };
+            assert_eq!((started, workers), (allowed, 5));
+            // Every worker owns the handler until it leaves.
+            assert_eq!(handler.strong_count(), 0);
+            let ordinal = format!("worker thread {} of 5", allowed + 1);
+            assert!(error.to_string().starts_with(&ordinal), "{error}");
         }
     }
 }

@@ -138,7 +138,7 @@ pub(crate) mod thread {
     pub(crate) fn spawn(
         name: String,
         _stack_size: Option<usize>,
-        body: impl FnOnce() + Send + 'static,
+        body: Box<dyn FnOnce() + Send>,
     ) -> io::Result<JoinHandle<()>> {
         loom::thread::Builder::new().name(name).spawn(body)
     }

@@ -110,7 +110,7 @@ pub(crate) mod thread {
     pub(crate) fn spawn(
         name: String,
         stack_size: Option<usize>,
-        body: impl FnOnce() + Send + 'static,
+        body: Box<dyn FnOnce() + Send>,
     ) -> io::Result<JoinHandle<()>> {
         let mut builder = std::thread::Builder::new().name(name);
         if let Some(bytes) = stack_size {

@@ -30,7 +30,7 @@ fn fails(_: &Attempt<'_, u32>) -> Result<u32, &'static str> {
 
 // Many tasks
 
-/// A million with the variable set that makes the stress tests run longer.
+/// A million with `TASKSHELF_STRESS=1 cargo test --test it very_many`.
 fn many() -> u32 {
     match std::env::var_os("TASKSHELF_STRESS") {
         Some(_) => 1_000_000,
@@ -39,7 +39,7 @@ fn many() -> u32 {
 }
 
 #[test]
-fn a_million_tasks_pass_through_a_single_slot() {
+fn very_many_tasks_pass_through_a_single_slot() {
     const BATCH: u32 = 50_000;
     let options = QueueOptions::new(1, 2).results(ResultsPolicy::Discard);
     let mut queue = TaskQueue::new(echo, options).unwrap();
