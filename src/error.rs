@@ -192,7 +192,7 @@ pub struct SubmitAllError<P> {
     /// Why no more did.
     pub error: SubmitError<()>,
     /// Everything that was pulled from the iterator and did not get in, in
-    /// order.
+    /// order; what a strategy had dropped before is among it.
     pub rest: Vec<Task<P>>,
 }
 

@@ -36,9 +36,6 @@ pub(crate) struct Line<W> {
     called: Option<Ticket>,
     next: u64,
     passes: u32,
-    /// The last thread through did not have to sleep, so another is likely to
-    /// get through soon.
-    busy: bool,
 }
 
 impl<W> Line<W> {
@@ -48,17 +45,7 @@ impl<W> Line<W> {
             called: None,
             next: 0,
             passes: 0,
-            busy: false,
         }
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.asleep.is_empty()
-    }
-
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
     }
 
     /// Whether a called thread has yet to arrive.
@@ -73,9 +60,11 @@ impl<W> Line<W> {
     /// Newcomers join at the back; who slept already and lost the race keeps
     /// its place at the front.
     pub(crate) fn join(&mut self, turn: Turn, waker: W) -> Ticket {
+        if !self.is_waited_in() {
+            self.passes = 0;
+        }
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.busy = false;
         match turn {
             Turn::Newcomer => self.asleep.push_back((ticket, waker)),
             Turn::Called | Turn::TimedOut => self.asleep.push_front((ticket, waker)),
@@ -117,15 +106,12 @@ impl<W> Line<W> {
     }
 
     /// Whether a thread may go ahead now.
-    #[inline]
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
         turn == Turn::Called || self.passes < MAX_PASSES || !self.is_waited_in()
     }
 
     /// A thread went ahead.
-    #[inline]
     pub(crate) fn passed(&mut self, turn: Turn) {
-        self.busy = turn == Turn::Newcomer;
         if turn != Turn::Called && self.is_waited_in() {
             self.passes = self.passes.saturating_add(1);
         } else {
@@ -133,7 +119,6 @@ impl<W> Line<W> {
         }
     }
 
-    #[inline]
     fn is_waited_in(&self) -> bool {
         !self.asleep.is_empty() || self.called.is_some()
     }
@@ -184,7 +169,7 @@ mod tests {
         assert_eq!(line.call_first(), Some('a'));
         line.leave(second);
         assert!(line.is_called(), "the call was for another");
-        assert!(line.is_empty());
+        assert_eq!(line.call_first(), None);
         line.leave(first);
         assert!(!line.is_called());
     }

@@ -20,11 +20,17 @@ use crate::stats::{Outcome, Stats};
 use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use crate::waiting::Due;
 
-/// How often a thread that found nothing gives its core away and looks again
+/// How often a consumer that found nothing gives its core away and looks again
 /// before it sleeps, if the last one through did not have to sleep. In a busy
-/// queue the other side is about to come; in an idle one it is not, and
-/// yielding would only make the wake-up later.
-const YIELDS: u32 = 2;
+/// queue a submitter is about to come; in an idle one it is not, and yielding
+/// would only make the wake-up later.
+const CONSUMER_YIELDS: u32 = 2;
+
+/// The same for a submitter that found no room. Here the consumers are at work
+/// for certain; if they lack a core, a yield gives them this one, and the
+/// submitter comes back to many free slots instead of being called for the
+/// first.
+const SUBMITTER_YIELDS: u32 = 4;
 
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
@@ -191,7 +197,11 @@ impl<T> Monitor<T> {
         wait: Wait,
         mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
     ) -> Option<R> {
-        let mut yields = if state.is_busy(side) { YIELDS } else { 0 };
+        let mut yields = match side {
+            Side::Work if state.is_busy() => CONSUMER_YIELDS,
+            Side::Space => SUBMITTER_YIELDS,
+            Side::Work | Side::Idle | Side::Held => 0,
+        };
         let mut turn = Turn::Newcomer;
         loop {
             (state, turn) = if yields > 0 {

@@ -449,7 +449,6 @@ impl From<NotTaken> for PopTimeoutError {
 
 /// Pops items until the queue is closed and nothing can come any more.
 /// [`PriorityQueue::iter`] makes one.
-#[derive(Debug)]
 pub struct Iter<'a, T> {
     queue: &'a PriorityQueue<T>,
 }
@@ -464,6 +463,12 @@ impl<T> Iterator for Iter<'_, T> {
 
 impl<T> FusedIterator for Iter<'_, T> {}
 
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(self.queue).finish()
+    }
+}
+
 impl<'a, T> IntoIterator for &'a PriorityQueue<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
@@ -475,10 +480,15 @@ impl<'a, T> IntoIterator for &'a PriorityQueue<T> {
 
 /// Closes the queue when it is dropped. [`PriorityQueue::close_on_drop`] makes
 /// one.
-#[derive(Debug)]
 #[must_use = "it closes the queue as soon as it is dropped"]
 pub struct CloseOnDrop<'a, T> {
     queue: &'a PriorityQueue<T>,
+}
+
+impl<T> fmt::Debug for CloseOnDrop<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CloseOnDrop").field(self.queue).finish()
+    }
 }
 
 impl<T> Drop for CloseOnDrop<'_, T> {

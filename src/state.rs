@@ -152,18 +152,28 @@ impl<W> IntoIterator for Wakes<W> {
 }
 
 /// `T` is what lies in the queue, `W` what the shell signals to wake a thread.
+///
+/// Laid out by hand: what every operation touches comes first, for each cache
+/// line that the next thread has to fetch makes the critical section longer.
+#[repr(C)]
 pub(crate) struct State<T, W> {
-    capacity: usize,
     phase: Phase,
-    ready: Heap<T>,
-    waiting: Waiting<Entry<T>>,
+    /// The last consumer through did not have to sleep, so another is likely to
+    /// get through soon.
+    busy: bool,
+    capacity: usize,
+    /// Threads in the lines, or called out of them and not yet here. As long as
+    /// there are none the lines need not be looked at.
+    sleepers: usize,
+    accepted: u64,
+    settled: [u64; Outcome::COUNT],
     /// Taken and not settled.
     leased: usize,
     /// How many of the leased wait out a delay in their worker's hands.
     held: usize,
-    accepted: u64,
-    settled: [u64; Outcome::COUNT],
     retries: u64,
+    waiting: Waiting<Entry<T>>,
+    ready: Heap<T>,
     dropped: u64,
     refused: u64,
     work: Line<W>,
@@ -176,15 +186,17 @@ pub(crate) struct State<T, W> {
 impl<T, W> State<T, W> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            capacity: capacity.min(Heap::<T>::MAX_LEN),
             phase: Phase::Open,
-            ready: Heap::new(),
-            waiting: Waiting::new(),
-            leased: 0,
-            held: 0,
+            busy: false,
+            capacity: capacity.min(Heap::<T>::MAX_LEN),
+            sleepers: 0,
             accepted: 0,
             settled: [0; Outcome::COUNT],
+            leased: 0,
+            held: 0,
             retries: 0,
+            ready: Heap::new(),
+            waiting: Waiting::new(),
             dropped: 0,
             refused: 0,
             work: Line::new(),
@@ -229,11 +241,11 @@ impl<T, W> State<T, W> {
     // ----- in ---------------------------------------------------------------
 
     #[inline]
-    pub(crate) fn admission(&self, door: Door, turn: Turn) -> Admission {
+    pub(crate) fn admission(&mut self, door: Door, turn: Turn) -> Admission {
         match (self.phase, door) {
             (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
             (_, Door::InsideUnbounded) => Admission::Open,
-            _ if self.has_room() && self.space.lets_pass(turn) => Admission::Open,
+            _ if self.has_room() && self.lets_pass(Side::Space, turn) => Admission::Open,
             _ => Admission::Full,
         }
     }
@@ -254,7 +266,7 @@ impl<T, W> State<T, W> {
         });
         self.accepted += 1;
         if door != Door::InsideUnbounded {
-            self.space.passed(turn);
+            self.passed(Side::Space, turn);
         }
     }
 
@@ -280,14 +292,15 @@ impl<T, W> State<T, W> {
                 Take::Empty
             };
         }
-        if !self.work.lets_pass(turn) {
+        if !self.lets_pass(Side::Work, turn) {
             return Take::Empty;
         }
         match self.ready.pop() {
             Some(entry) => {
                 self.leased += 1;
                 self.retries += u64::from(entry.returns > 0);
-                self.work.passed(turn);
+                self.busy = turn == Turn::Newcomer;
+                self.passed(Side::Work, turn);
                 Take::Entry(entry)
             }
             None => Take::Empty,
@@ -370,12 +383,20 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// Whether a thread that would sleep here had better look again first.
-    pub(crate) fn is_busy(&self, side: Side) -> bool {
-        match side {
-            Side::Work => self.work.is_busy(),
-            Side::Space => self.space.is_busy(),
-            Side::Idle | Side::Held => false,
+    /// Whether a consumer that would sleep had better look again first.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    #[inline]
+    fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
+        self.sleepers == 0 || self.line(side).lets_pass(turn)
+    }
+
+    #[inline]
+    fn passed(&mut self, side: Side, turn: Turn) {
+        if self.sleepers > 0 {
+            self.line(side).passed(turn);
         }
     }
 
@@ -389,6 +410,10 @@ impl<T, W> State<T, W> {
         deadline: Option<Instant>,
     ) -> (Ticket, Option<Instant>) {
         let ticket = self.line(side).join(turn, waker);
+        self.sleepers += 1;
+        if side == Side::Work {
+            self.busy = false;
+        }
         match self.unwatched_due() {
             Some(due) if side == Side::Work => {
                 self.watch = Some(Watch { ticket, due });
@@ -406,6 +431,7 @@ impl<T, W> State<T, W> {
     /// The caller is awake, for whatever reason.
     pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket) {
         self.line(side).leave(ticket);
+        self.sleepers -= 1;
         if side == Side::Work && self.watch.is_some_and(|watch| watch.ticket == ticket) {
             self.watch = None;
         }
@@ -424,11 +450,7 @@ impl<T, W> State<T, W> {
     #[inline]
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         self.check_books();
-        let nobody_sleeps = self.work.is_empty()
-            && self.space.is_empty()
-            && self.idle.is_empty()
-            && self.delays.is_empty();
-        if nobody_sleeps {
+        if self.sleepers == 0 {
             return None;
         }
         self.call_sleepers()

@@ -25,7 +25,7 @@ impl Model {
         self.state.accept(0, item, Door::Outside, Turn::Newcomer);
     }
 
-    fn admission(&self, turn: Turn) -> Admission {
+    fn admission(&mut self, turn: Turn) -> Admission {
         self.state.admission(Door::Outside, turn)
     }
 
@@ -229,20 +229,20 @@ fn what_comes_back_is_never_refused_for_want_of_room() {
 #[test]
 fn the_doors_differ_in_what_they_ask_for() {
     let mut model = Model::new(1);
-    let ask = |model: &Model| {
+    let ask = |model: &mut Model| {
         [Door::Outside, Door::Inside, Door::InsideUnbounded]
             .map(|door| model.state.admission(door, Turn::Newcomer))
     };
     use Admission::{Closed, Full, Open};
-    assert_eq!(ask(&model), [Open, Open, Open]);
+    assert_eq!(ask(&mut model), [Open, Open, Open]);
     model.push(1);
-    assert_eq!(ask(&model), [Full, Full, Open]);
+    assert_eq!(ask(&mut model), [Full, Full, Open]);
     model.state.close();
-    assert_eq!(ask(&model), [Closed, Full, Open]);
+    assert_eq!(ask(&mut model), [Closed, Full, Open]);
     model.take(Turn::Newcomer);
-    assert_eq!(ask(&model), [Closed, Open, Open]);
+    assert_eq!(ask(&mut model), [Closed, Open, Open]);
     assert_eq!(model.state.abort().len(), 0);
-    assert_eq!(ask(&model), [Closed, Closed, Closed]);
+    assert_eq!(ask(&mut model), [Closed, Closed, Closed]);
 }
 
 #[test]

@@ -10,9 +10,11 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
-/// How often a thread that finds the lock taken gives its core away before it
-/// lets the lock put it to sleep. The holder leaves after tens of
-/// nanoseconds, so sleeping nearly always costs more than it saves.
+/// What a thread that finds the lock taken does before it lets the lock put it
+/// to sleep: it waits for about as long as a critical section takes, and then
+/// gives its core away, in case the holder is waiting for that very core.
+/// Sleeping nearly always costs more than it saves.
+const LOCK_SPINS: u32 = 10;
 const LOCK_YIELDS: u32 = 2;
 
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
@@ -33,11 +35,14 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
+        for _ in 0..LOCK_SPINS {
+            std::hint::spin_loop();
+        }
         for _ in 0..LOCK_YIELDS {
-            yield_now();
             if let Some(guard) = self.0.try_lock() {
                 return guard;
             }
+            yield_now();
         }
         self.0.lock()
     }
