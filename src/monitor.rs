@@ -17,20 +17,11 @@ use crate::heap::Entry;
 use crate::line::Turn;
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
 use crate::stats::{Outcome, Stats};
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, YIELD_ROUNDS};
 use crate::waiting::Due;
 
-/// How often a consumer that found nothing gives its core away and looks again
-/// before it sleeps, if the last one through did not have to sleep. In a busy
-/// queue a submitter is about to come; in an idle one it is not, and yielding
-/// would only make the wake-up later.
-const CONSUMER_YIELDS: u32 = 2;
-
-/// The same for a submitter that found no room. Here the consumers are at work
-/// for certain; if they lack a core, a yield gives them this one, and the
-/// submitter comes back to many free slots instead of being called for the
-/// first.
-const SUBMITTER_YIELDS: u32 = 4;
+/// A sleep shorter than this was hardly worth its wake-up: a busy line.
+const SHORT_SLEEP: Duration = Duration::from_micros(50);
 
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
@@ -197,17 +188,18 @@ impl<T> Monitor<T> {
         wait: Wait,
         mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
     ) -> Option<R> {
-        let mut yields = match side {
-            Side::Work if state.is_busy() => CONSUMER_YIELDS,
-            Side::Space => SUBMITTER_YIELDS,
-            Side::Work | Side::Idle | Side::Held => 0,
-        };
+        // In a busy line it pays to wait for about as long as a wake-up takes
+        // before paying for one: the others are at work, and if they lack a
+        // core, a yield gives them this one. The looks are ever further apart,
+        // to leave the lock to them. In an idle line nobody is about to come,
+        // and yielding would only make the wake-up later.
+        let mut rounds = if state.is_busy(side) { 0 } else { YIELD_ROUNDS };
         let mut turn = Turn::Newcomer;
         loop {
-            (state, turn) = if yields > 0 {
-                yields -= 1;
+            (state, turn) = if rounds < YIELD_ROUNDS {
                 Self::unlock(state);
-                sync::yield_now();
+                (0..1 << rounds).for_each(|_| sync::yield_now());
+                rounds += 1;
                 (self.state.lock(), turn)
             } else {
                 self.sleep(state, side, turn, wait.deadline())
@@ -230,6 +222,7 @@ impl<T> Monitor<T> {
         deadline: Option<Instant>,
     ) -> (Guard<'a, T>, Turn) {
         let waker = Arc::new(Condvar::new());
+        let asleep_since = sync::timestamp();
         let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
         // Nobody sleeps on a wake-up that others wait for. Asked only now that
         // this thread counts as asleep: what it watches needs no other watcher.
@@ -250,7 +243,8 @@ impl<T> Monitor<T> {
                 None => waker.wait(state),
             };
         };
-        state.wake_up(side, ticket);
+        let was_short = asleep_since.elapsed() < SHORT_SLEEP;
+        state.wake_up(side, ticket, was_short);
         (state, turn)
     }
 

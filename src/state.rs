@@ -158,9 +158,9 @@ impl<W> IntoIterator for Wakes<W> {
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
-    /// The last consumer through did not have to sleep, so another is likely to
-    /// get through soon.
-    busy: bool,
+    /// For work and for space: the last thread through did not have to sleep, or
+    /// not for long, so another is likely to get through soon.
+    busy: [bool; 2],
     capacity: usize,
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
@@ -187,7 +187,7 @@ impl<T, W> State<T, W> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             phase: Phase::Open,
-            busy: false,
+            busy: [false; 2],
             capacity: capacity.min(Heap::<T>::MAX_LEN),
             sleepers: 0,
             accepted: 0,
@@ -299,7 +299,6 @@ impl<T, W> State<T, W> {
             Some(entry) => {
                 self.leased += 1;
                 self.retries += u64::from(entry.returns > 0);
-                self.busy = turn == Turn::Newcomer;
                 self.passed(Side::Work, turn);
                 Take::Entry(entry)
             }
@@ -383,9 +382,9 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// Whether a consumer that would sleep had better look again first.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
+    /// Whether a thread that would sleep here had better look again first.
+    pub(crate) fn is_busy(&self, side: Side) -> bool {
+        self.busy.get(side as usize).is_some_and(|busy| *busy)
     }
 
     #[inline]
@@ -395,6 +394,9 @@ impl<T, W> State<T, W> {
 
     #[inline]
     fn passed(&mut self, side: Side, turn: Turn) {
+        if turn == Turn::Newcomer {
+            self.busy[side as usize] = true;
+        }
         if self.sleepers > 0 {
             self.line(side).passed(turn);
         }
@@ -411,9 +413,6 @@ impl<T, W> State<T, W> {
     ) -> (Ticket, Option<Instant>) {
         let ticket = self.line(side).join(turn, waker);
         self.sleepers += 1;
-        if side == Side::Work {
-            self.busy = false;
-        }
         match self.unwatched_due() {
             Some(due) if side == Side::Work => {
                 self.watch = Some(Watch { ticket, due });
@@ -429,7 +428,10 @@ impl<T, W> State<T, W> {
     }
 
     /// The caller is awake, for whatever reason.
-    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket) {
+    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket, slept_shortly: bool) {
+        if let Some(busy) = self.busy.get_mut(side as usize) {
+            *busy = slept_shortly;
+        }
         self.line(side).leave(ticket);
         self.sleepers -= 1;
         if side == Side::Work && self.watch.is_some_and(|watch| watch.ticket == ticket) {

@@ -52,7 +52,7 @@ fn main() {
         }
     } else {
         Effort {
-            rounds: 15,
+            rounds: 11,
             items: 400_000,
         }
     };

@@ -51,7 +51,7 @@ impl Model {
 
     fn arrive(&mut self, side: Side, ticket: Ticket) {
         assert!(!self.state.is_asleep(side, ticket), "it was not called");
-        self.state.wake_up(side, ticket);
+        self.state.wake_up(side, ticket, false);
     }
 
     fn woken(&mut self) -> Vec<&'static str> {
@@ -137,7 +137,7 @@ fn a_watcher_that_leaves_hands_over() {
     model.put_back(entry, SECOND);
     let watcher = model.sleep(Side::Work, "watcher");
     let other = model.sleep(Side::Work, "other");
-    model.state.wake_up(Side::Work, watcher);
+    model.state.wake_up(Side::Work, watcher, false);
     assert_eq!(model.woken(), ["other"]);
     model.arrive(Side::Work, other);
     assert!(model.take(Turn::Called).is_none());

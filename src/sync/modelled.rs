@@ -14,6 +14,9 @@ pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 use super::clock;
 
+/// Yields are nothing, so there is nothing to look again for.
+pub(crate) const YIELD_ROUNDS: u32 = 0;
+
 /// The lock proper is `gate`, shared so that the clock can take it as well;
 /// `data` is only ever locked by whoever holds the gate, so it never blocks.
 pub(crate) struct Mutex<T> {
