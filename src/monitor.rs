@@ -243,8 +243,8 @@ impl<T> Monitor<T> {
                 None => waker.wait(state),
             };
         };
-        let was_short = asleep_since.elapsed() < SHORT_SLEEP;
-        state.wake_up(side, ticket, was_short);
+        let slept = sync::timestamp().saturating_duration_since(asleep_since);
+        state.wake_up(side, ticket, slept < SHORT_SLEEP);
         (state, turn)
     }
 
