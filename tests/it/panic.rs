@@ -503,6 +503,28 @@ fn a_handler_may_panic_when_it_is_dropped() {
 }
 
 #[test]
+fn a_handler_and_a_backoff_may_both_panic_when_they_are_dropped() {
+    within_seconds(|| {
+        let (handlers, backoffs) = (Fuse::new(), Fuse::new());
+        let (in_handler, in_backoff) = (handlers.bomb(), backoffs.bomb());
+        let backoff = Backoff::custom(move |_| {
+            let _held = &in_backoff;
+            Duration::ZERO
+        });
+        let handler = move |attempt: &Attempt<'_, u32>| {
+            let _held = &in_handler;
+            Ok::<_, &str>(attempt.payload)
+        };
+        let queue = TaskQueue::new(handler, QueueOptions::new(4, 2).backoff(backoff)).unwrap();
+        queue.submit(1).unwrap();
+        assert_eq!(queue.drain().len(), 1);
+        assert_eq!((handlers.drops(), backoffs.drops()), (1, 1));
+        let unwinding = handlers.drops_in_unwinding() + backoffs.drops_in_unwinding();
+        assert_eq!(unwinding, 0, "one was dropped while the other unwound");
+    });
+}
+
+#[test]
 fn a_panic_while_another_worker_waits_is_no_different() {
     within_seconds(|| {
         let queue = TaskQueue::new(

@@ -644,6 +644,18 @@ fn push_all_of_nothing_is_nothing() {
 }
 
 #[test]
+fn push_all_takes_the_first_none_for_the_end() {
+    let queue = PriorityQueue::new(100);
+    let mut calls = 0;
+    let items = std::iter::from_fn(|| {
+        calls += 1;
+        (calls != 3 && calls < 9).then_some((0, calls))
+    });
+    assert_eq!(queue.push_all(items), Ok(2));
+    assert_eq!(calls, 3);
+}
+
+#[test]
 fn push_all_closed_midway_loses_nothing() {
     within(|| {
         let queue = PriorityQueue::new(3);
@@ -1304,6 +1316,8 @@ fn debug_asks_nothing_of_the_item() {
     let queue = PriorityQueue::new(2);
     assert!(queue.push(0, Plain(PhantomData)).is_ok());
     assert!(format!("{queue:?}").contains("PriorityQueue"));
+    assert!(format!("{:?}", queue.iter()).contains("Iter"));
+    assert!(format!("{:?}", queue.close_on_drop()).contains("CloseOnDrop"));
 }
 
 #[test]
