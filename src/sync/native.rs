@@ -18,7 +18,7 @@ const LOCK_SPINS: u32 = 10;
 const LOCK_YIELDS: u32 = 2;
 
 /// How often a thread looks again before it sleeps: after 1, 2, 4, ... yields,
-/// 31 in all, which take some ten microseconds if nobody else wants the core.
+/// 31 in all.
 pub(crate) const YIELD_ROUNDS: u32 = 5;
 
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
