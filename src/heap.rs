@@ -1,12 +1,10 @@
 //! Stable priority order: the greatest priority first, and among equals the
 //! one that came first.
 //!
-//! Each priority that is present is a level, and each level a FIFO list threaded
-//! through one slab of slots. The number of *different* priorities decides what
-//! an operation costs, not the number of items: with a handful of levels a push
-//! and a pop touch one table and one slot, at any depth.
+//! The number of *different* priorities decides what an operation costs, not
+//! the number of items: see [`levels`](crate::levels).
 
-use crate::levels::{Levels, Link, NONE};
+use crate::levels::Levels;
 
 /// What lies in the queue: an item, its priority, and how often it came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,32 +15,18 @@ pub(crate) struct Entry<T> {
     pub(crate) item: T,
 }
 
-struct Slot<T> {
-    /// `None` while the slot is on the free list.
-    item: Option<T>,
-    returns: u32,
-    /// The next slot of the same level, or of the free list.
-    next: Link,
-}
-
+#[repr(C)]
 pub(crate) struct Heap<T> {
-    levels: Levels,
-    slots: Vec<Slot<T>>,
-    free: Link,
     len: usize,
+    levels: Levels<Entry<T>>,
 }
 
 impl<T> Heap<T> {
-    /// The slab's links are 32 bits wide. A full queue says so before this.
-    pub(crate) const MAX_LEN: usize = NONE as usize;
-
     /// Allocates nothing.
     pub(crate) const fn new() -> Self {
         Self {
-            levels: Levels::new(),
-            slots: Vec::new(),
-            free: NONE,
             len: 0,
+            levels: Levels::new(),
         }
     }
 
@@ -55,63 +39,18 @@ impl<T> Heap<T> {
     }
 
     /// Puts an entry behind all entries of its priority.
-    ///
-    /// # Panics
-    ///
-    /// When `MAX_LEN` entries are in already.
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
-        let link = self.fill_slot(entry.item, entry.returns);
-        let level = self.levels.list(entry.priority);
-        match level.tail {
-            NONE => level.head = link,
-            tail => self.slots[tail as usize].next = link,
-        }
-        level.tail = link;
+        self.levels.push(entry.priority, entry);
         self.len += 1;
     }
 
     /// Takes the first entry of the greatest priority.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
-        let (priority, level) = self.levels.first()?;
-        let link = level.head;
-        let slot = &mut self.slots[link as usize];
-        let item = slot.item.take()?;
-        let returns = slot.returns;
-        level.head = slot.next;
-        if level.head == NONE {
-            self.levels.remove_first();
-        }
-        slot.next = self.free;
-        self.free = link;
+        let entry = self.levels.pop()?;
         self.len -= 1;
-        Some(Entry {
-            priority,
-            returns,
-            item,
-        })
-    }
-
-    #[inline]
-    fn fill_slot(&mut self, item: T, returns: u32) -> Link {
-        let filled = Slot {
-            item: Some(item),
-            returns,
-            next: NONE,
-        };
-        if let Some(slot) = self.slots.get_mut(self.free as usize) {
-            let link = self.free;
-            self.free = slot.next;
-            *slot = filled;
-            return link;
-        }
-        assert!(
-            self.slots.len() < Self::MAX_LEN,
-            "too many items in one queue"
-        );
-        self.slots.push(filled);
-        (self.slots.len() - 1) as Link
+        Some(entry)
     }
 }
 
@@ -167,18 +106,6 @@ mod tests {
         }
         let order: Vec<u32> = heap.map(|entry| entry.item).collect();
         assert_eq!(order, [1, 4, 0, 3, 5, 2]);
-    }
-
-    #[test]
-    fn a_slot_is_used_again_before_the_slab_grows() {
-        let mut heap = Heap::new();
-        for number in 0..1_000 {
-            heap.push(entry(number % 2, 1));
-            heap.push(entry(number % 3, 2));
-            heap.pop();
-            heap.pop();
-        }
-        assert_eq!(heap.slots.len(), 2);
     }
 
     proptest! {

@@ -153,27 +153,28 @@ impl<W> IntoIterator for Wakes<W> {
 
 /// `T` is what lies in the queue, `W` what the shell signals to wake a thread.
 ///
-/// Laid out by hand: what every operation touches comes first, for each cache
-/// line that the next thread has to fetch makes the critical section longer.
+/// Laid out by hand: what every operation touches comes first, and beside the
+/// lock, for each cache line that the next thread has to fetch makes the
+/// critical section longer.
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
     /// For work and for space: the last thread through did not have to sleep, or
     /// not for long, so another is likely to get through soon.
     busy: [bool; 2],
-    capacity: usize,
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
-    sleepers: usize,
+    sleepers: u32,
+    capacity: usize,
     accepted: u64,
-    settled: [u64; Outcome::COUNT],
     /// Taken and not settled.
     leased: usize,
+    settled: [u64; Outcome::COUNT],
+    ready: Heap<T>,
     /// How many of the leased wait out a delay in their worker's hands.
     held: usize,
-    retries: u64,
     waiting: Waiting<Entry<T>>,
-    ready: Heap<T>,
+    retries: u64,
     dropped: u64,
     refused: u64,
     work: Line<W>,
@@ -188,7 +189,7 @@ impl<T, W> State<T, W> {
         Self {
             phase: Phase::Open,
             busy: [false; 2],
-            capacity: capacity.min(Heap::<T>::MAX_LEN),
+            capacity,
             sleepers: 0,
             accepted: 0,
             settled: [0; Outcome::COUNT],
@@ -205,6 +206,10 @@ impl<T, W> State<T, W> {
             delays: Line::new(),
             watch: None,
         }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -298,7 +303,9 @@ impl<T, W> State<T, W> {
         match self.ready.pop() {
             Some(entry) => {
                 self.leased += 1;
-                self.retries += u64::from(entry.returns > 0);
+                if entry.returns > 0 {
+                    self.retries += 1;
+                }
                 self.passed(Side::Work, turn);
                 Take::Entry(entry)
             }
