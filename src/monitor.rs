@@ -17,11 +17,14 @@ use crate::heap::Entry;
 use crate::line::Turn;
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
 use crate::stats::{Outcome, Stats};
-use crate::sync::{self, Condvar, Mutex, MutexGuard, YIELD_ROUNDS};
+use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 
 /// A sleep shorter than this was hardly worth its wake-up: a busy line.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
+
+/// With room for so many items a queue is not waited for slot by slot.
+const LARGE_CAPACITY: usize = 64;
 
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
@@ -125,6 +128,9 @@ pub(crate) enum Held {
     Refused,
 }
 
+/// Aligned so that the lock shares its cache line with nothing but the busiest
+/// fields of the state (two lines, for processors fetch them in pairs).
+#[repr(align(128))]
 pub(crate) struct Monitor<T> {
     state: Mutex<State<T, Waker>>,
 }
@@ -189,17 +195,19 @@ impl<T> Monitor<T> {
         mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
     ) -> Option<R> {
         // In a busy line it pays to wait for about as long as a wake-up takes
-        // before paying for one: the others are at work, and if they lack a
-        // core, a yield gives them this one. The looks are ever further apart,
-        // to leave the lock to them. In an idle line nobody is about to come,
-        // and yielding would only make the wake-up later.
-        let mut rounds = if state.is_busy(side) { 0 } else { YIELD_ROUNDS };
+        // before paying for one. In an idle line nobody is about to come, and
+        // looking again would only make the wake-up later.
+        let mut looks = if state.is_busy(side) {
+            Self::looks_to_skip(&state, side)
+        } else {
+            LOOKS
+        };
         let mut turn = Turn::Newcomer;
         loop {
-            (state, turn) = if rounds < YIELD_ROUNDS {
+            (state, turn) = if looks < LOOKS {
                 Self::unlock(state);
-                (0..1 << rounds).for_each(|_| sync::yield_now());
-                rounds += 1;
+                sync::pause_before_look(looks);
+                looks += 1;
                 (self.state.lock(), turn)
             } else {
                 self.sleep(state, side, turn, wait.deadline())
@@ -210,6 +218,18 @@ impl<T> Monitor<T> {
                 Self::unlock(state);
                 return answer;
             }
+        }
+    }
+
+    /// A large queue that is full keeps the consumers busy for a while: its
+    /// submitters give their cores away at once, and come back when there is
+    /// likely to be room for several items, for each look gets in the
+    /// consumers' way. In a small queue every slot is waited for.
+    fn looks_to_skip(state: &State<T, Waker>, side: Side) -> u32 {
+        if side == Side::Space && state.capacity() >= LARGE_CAPACITY {
+            SPIN_LOOKS
+        } else {
+            0
         }
     }
 

@@ -14,8 +14,11 @@ pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 use super::clock;
 
-/// Yields are nothing, so there is nothing to look again for.
-pub(crate) const YIELD_ROUNDS: u32 = 0;
+/// Pauses are nothing, so there is nothing to look again for.
+pub(crate) const LOOKS: u32 = 0;
+pub(crate) const SPIN_LOOKS: u32 = 0;
+
+pub(crate) fn pause_before_look(_look: u32) {}
 
 /// The lock proper is `gate`, shared so that the clock can take it as well;
 /// `data` is only ever locked by whoever holds the gate, so it never blocks.
@@ -114,8 +117,6 @@ pub(crate) fn now() -> Instant {
 pub(crate) fn timestamp() -> Instant {
     clock::start()
 }
-
-pub(crate) fn yield_now() {}
 
 pub(crate) fn random_seed() -> u64 {
     0

@@ -11,15 +11,32 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// What a thread that finds the lock taken does before it lets the lock put it
-/// to sleep: it waits for about as long as a critical section takes, and then
-/// gives its core away, in case the holder is waiting for that very core.
-/// Sleeping nearly always costs more than it saves.
-const LOCK_SPINS: u32 = 10;
+/// to sleep. It looks again after 10, 20, 40, ... pauses of the processor (a
+/// few microseconds in all): the holder, left alone, gets several operations
+/// done before the cache lines move to another core. Then it gives its core
+/// away, in case the holder is waiting for that very core.
+const LOCK_FIRST_SPINS: u32 = 10;
+const LOCK_SPIN_ROUNDS: u32 = 6;
 const LOCK_YIELDS: u32 = 2;
 
-/// How often a thread looks again before it sleeps: after 1, 2, 4, ... yields,
-/// 31 in all.
-pub(crate) const YIELD_ROUNDS: u32 = 5;
+/// How often a thread that lacks something looks again before it sleeps.
+pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
+/// The first looks, after 4, 8, 16, ... pauses of the processor.
+pub(crate) const SPIN_LOOKS: u32 = 6;
+/// The others, after 4, 8, ... yields.
+const YIELD_LOOKS: u32 = 3;
+
+/// Lets time pass before a look, the longer the more there were.
+pub(crate) fn pause_before_look(look: u32) {
+    match look.checked_sub(SPIN_LOOKS) {
+        None => spin(4 << look),
+        Some(yields) => (0..4 << yields).for_each(|_| yield_now()),
+    }
+}
+
+fn spin(pauses: u32) {
+    (0..pauses).for_each(|_| std::hint::spin_loop());
+}
 
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
 pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
@@ -39,14 +56,15 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
-        for _ in 0..LOCK_SPINS {
-            std::hint::spin_loop();
-        }
-        for _ in 0..LOCK_YIELDS {
+        for round in 0..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
+            if round < LOCK_SPIN_ROUNDS {
+                spin(LOCK_FIRST_SPINS << round);
+            } else {
+                yield_now();
+            }
             if let Some(guard) = self.0.try_lock() {
                 return guard;
             }
-            yield_now();
         }
         self.0.lock()
     }
@@ -89,7 +107,7 @@ pub(crate) fn timestamp() -> Instant {
     Instant::now()
 }
 
-pub(crate) fn yield_now() {
+fn yield_now() {
     std::thread::yield_now();
 }
 
