@@ -1,21 +1,46 @@
 //! Compares taskshelf with the channels and pools that programs use instead.
 //!
-//! `cargo run --release --manifest-path benches/Cargo.toml -- [--quick] [TABLE...]`
+//! `cargo run --release --manifest-path benches/Cargo.toml --target-dir target -- [--quick] [--charts DIR] [TABLE...]`
 //!
 //! Prints Markdown. Every ratio comes from contenders that did the same work in
 //! the same process and took turns, round by round; it is the median over the
 //! rounds of that round's ratio, with the quartiles beside it.
+//!
+//! ```text
+//! tables/   what is measured, a file a table
+//! peers/    who it is compared with, and the bounds of what is possible
+//! paired    turns and ratios        report   Markdown       charts   SVG
+//! targets   what the numbers are wanted to be
+//! ```
 
 #![allow(
     clippy::print_stdout,
     reason = "a command-line program talks to its terminal"
 )]
 
+mod charts;
+mod counting;
+mod effort;
+mod machine;
 mod paired;
-mod pools;
-mod queues;
+mod peers;
+mod report;
+mod tables;
+mod targets;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+
+use crate::counting::Counting;
+use crate::effort::Effort;
+use crate::report::Report;
+use crate::tables::Table;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting::new();
 
 /// Compares taskshelf with channels and pools.
 #[derive(Parser)]
@@ -23,44 +48,31 @@ struct Arguments {
     /// Fewer rounds of less work: a look, not a measurement.
     #[arg(long)]
     quick: bool,
+    /// Draws charts into this directory.
+    #[arg(long, value_name = "DIR")]
+    charts: Option<PathBuf>,
     /// Which tables to print; all if none is named.
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "TABLE")]
     tables: Vec<Table>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Table {
-    /// Items through a bounded queue, producers x consumers.
-    Queues,
-    /// Tasks through a pool with one result each.
-    Pools,
-}
-
-/// How much to do.
-#[derive(Clone, Copy)]
-struct Effort {
-    rounds: usize,
-    items: u64,
-}
-
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let effort = if arguments.quick {
-        Effort {
-            rounds: 5,
-            items: 40_000,
-        }
-    } else {
-        Effort {
-            rounds: 11,
-            items: 400_000,
-        }
+    if let Some(directory) = &arguments.charts {
+        fs::create_dir_all(directory)?;
+    }
+    let effort = match arguments.quick {
+        true => Effort::QUICK,
+        false => Effort::FULL,
     };
-    let wanted = |table| arguments.tables.is_empty() || arguments.tables.contains(&table);
-    if wanted(Table::Queues) {
-        queues::print(effort);
+    let mut report = Report::new(arguments.charts);
+    report.heading(&effort);
+    for table in Table::value_variants() {
+        if arguments.tables.is_empty() || arguments.tables.contains(table) {
+            table.measure(&effort, &mut report)?;
+        }
     }
-    if wanted(Table::Pools) {
-        pools::print(effort);
-    }
+    report.state_of_machine();
+    targets::print(&report);
+    Ok(())
 }
