@@ -76,7 +76,7 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
     for capacity in CAPACITIES {
         // Where every item meets a full queue, each costs a wake-up.
         let items = match capacity {
-            1 => effort.items / 20,
+            1 => effort.items / 50,
             64 => effort.items / 2,
             _ => effort.items,
         };

@@ -98,7 +98,7 @@ impl<P: Pool> Full<P> {
 }
 
 pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    for (room, name) in [(Room::Last, "the last place"), (Room::None, "none")] {
+    for (room, name) in [(Room::Last, "the last place"), (Room::None, "no place")] {
         let rows = WORKERS.map(|workers| {
             let shelf = Full::<Shelf>::start(workers);
             let crossbeam = Full::<ByHand<Crossbeam>>::start(workers);
@@ -114,8 +114,8 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
             Row::new(workers.to_string(), comparison)
         });
         report.compare(
-            &format!("urgent, room: {name}"),
-            &format!("An urgent task and a queue of 1024 tasks of 3 us, room for it: {name}: us until its handler starts"),
+            &format!("urgent, {name} free"),
+            &format!("An urgent task after 1024 of 3 us, {name} free, until it starts: us"),
             "workers",
             &rows,
         );
