@@ -69,6 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     report.heading(&effort);
     for table in Table::value_variants() {
         if arguments.tables.is_empty() || arguments.tables.contains(table) {
+            report.state_of_machine();
             table.measure(&effort, &mut report)?;
         }
     }

@@ -77,10 +77,9 @@ impl Report {
         println!("{}; {} run.", machine::describe(), effort.name);
         println!("Medians; in brackets taskshelf's cost over the other's and its quartiles:");
         println!("less than 1 where taskshelf is faster. A bound is what is possible, no peer.");
-        self.state_of_machine();
     }
 
-    /// Worth a line before and after, for it may change in between.
+    /// Worth a line around every table, for it may change in between.
     pub fn state_of_machine(&self) {
         let nanos = brief(machine::round_trip());
         self.note(&format!(
