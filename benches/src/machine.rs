@@ -7,12 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crate::work::work;
+
 /// One line about the processor, the compiler and the day.
 pub fn describe() -> String {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let cores = cores();
     let model = processor().unwrap_or_else(|| String::from("unknown processor"));
     let compiler = env!("RUSTC_VERSION");
     format!("{model}, {cores} cores; {compiler}; {}", today())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn processor() -> Option<String> {
@@ -53,6 +59,30 @@ pub fn round_trip() -> f64 {
         };
         (0..SAMPLES).map(sample).collect()
     });
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&mut times)
+}
+
+/// How many cores' worth of arithmetic as many threads as there are cores get
+/// done; the median of a few times. Less than all of them if others run too,
+/// or if the threads are left on one core.
+pub fn cores_at_work() -> f64 {
+    const STEPS: u64 = 5_000_000;
+    const SAMPLES: usize = 5;
+    let time = |threads: usize| {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for seed in 0..threads as u64 {
+                scope.spawn(move || work(seed, STEPS));
+            }
+        });
+        start.elapsed().as_secs_f64()
+    };
+    let cores = cores();
+    let mut samples = [0.0; SAMPLES].map(|_| cores as f64 * time(1) / time(cores));
+    median(&mut samples)
+}
+
+fn median(sample: &mut [f64]) -> f64 {
+    sample.sort_by(f64::total_cmp);
+    sample[sample.len() / 2]
 }

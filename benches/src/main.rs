@@ -27,6 +27,7 @@ mod peers;
 mod report;
 mod tables;
 mod targets;
+mod work;
 
 use std::error::Error;
 use std::fs;

@@ -82,8 +82,10 @@ impl Report {
     /// Worth a line around every table, for it may change in between.
     pub fn state_of_machine(&self) {
         let nanos = brief(machine::round_trip());
+        let cores = brief(machine::cores_at_work());
         self.note(&format!(
-            "A number goes from one spinning thread to another and back in {nanos} ns."
+            "The machine now: a number goes from one spinning thread to another and back in \
+             {nanos} ns; as many threads as there are cores get {cores} cores' worth of work done."
         ));
     }
 

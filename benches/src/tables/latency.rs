@@ -15,7 +15,7 @@ use crate::paired::{Comparison, Contender, Turns, take_turns};
 use crate::peers::channels::{Crossbeam, Flume, Kanal};
 use crate::peers::pools::{ByHand, Pool, Shelf};
 use crate::report::{Report, Row};
-use crate::tables::work::nanos;
+use crate::work::nanos;
 
 const WORKERS: [usize; 3] = [1, 2, 4];
 /// Longer than anybody spins or yields before going to sleep.

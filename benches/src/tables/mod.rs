@@ -9,7 +9,6 @@ mod queues;
 mod retries;
 mod threads;
 mod urgent;
-mod work;
 
 use std::error::Error;
 

@@ -9,7 +9,7 @@ use crate::paired::{Comparison, Contender, nanos_each};
 use crate::peers::channels::{Crossbeam, Floor, Kanal};
 use crate::peers::pools::{ByHand, Closures, Pool, Shelf, contained_and_timed};
 use crate::report::{Report, Row};
-use crate::tables::work::work;
+use crate::work::work;
 
 const CAPACITY: usize = 1024;
 const WORKERS: [usize; 3] = [1, 2, 4];

@@ -11,7 +11,7 @@ use crate::paired::{Comparison, Contender};
 use crate::peers::channels::Crossbeam;
 use crate::peers::pools::{ByHand, Pool};
 use crate::report::{Report, Row};
-use crate::tables::work::work;
+use crate::work::work;
 
 const CAPACITY: usize = 1024;
 const WORKERS: usize = 2;

@@ -11,7 +11,7 @@ use crate::paired::{Comparison, Contender, Spread};
 use crate::peers::channels::{Crossbeam, HeapAndCondvar, Kanal};
 use crate::peers::pools::{ByHand, Pool, Shelf};
 use crate::report::{Report, Row};
-use crate::tables::work::{nanos, work};
+use crate::work::{nanos, work};
 
 const CAPACITY: u64 = 1024;
 const WORKERS: [usize; 2] = [1, 2];
