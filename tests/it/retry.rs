@@ -12,9 +12,9 @@ use crate::support::{
     values, within_seconds,
 };
 
-const MOMENT: Duration = Duration::from_millis(10);
+pub(crate) const MOMENT: Duration = Duration::from_millis(10);
 
-fn options(waits: RetryWaits) -> QueueOptions {
+pub(crate) fn options(waits: RetryWaits) -> QueueOptions {
     QueueOptions::new(16, 1)
         .retry_waits(waits)
         .backoff(Backoff::none())
@@ -22,7 +22,7 @@ fn options(waits: RetryWaits) -> QueueOptions {
 
 /// A queue whose tasks fail in every attempt, and what it saw of each attempt:
 /// its number, and whether it was the last.
-fn failing(options: QueueOptions) -> (TaskQueue<u32, (), u32>, Recorder<(u32, bool)>) {
+pub(crate) fn failing(options: QueueOptions) -> (TaskQueue<u32, (), u32>, Recorder<(u32, bool)>) {
     let attempts = Recorder::new();
     let handler = {
         let attempts = attempts.clone();
@@ -35,7 +35,7 @@ fn failing(options: QueueOptions) -> (TaskQueue<u32, (), u32>, Recorder<(u32, bo
 }
 
 /// Runs the body for both places where a task can wait.
-fn for_both_waits(body: fn(RetryWaits)) {
+pub(crate) fn for_both_waits(body: fn(RetryWaits)) {
     for waits in BOTH_WAITS {
         within_seconds(move || body(waits));
     }
@@ -312,126 +312,6 @@ fn a_mark_is_forgotten_with_its_attempt() {
         let result = queue.drain().remove(0);
         assert_eq!(result.attempts, 3);
         assert!(result.duration >= 5 * MOMENT);
-    });
-}
-
-// ----- how long -----------------------------------------------------------------
-
-#[test]
-fn the_default_backoff_doubles_up_to_a_minute() {
-    let backoff = Backoff::default();
-    let delays: Vec<_> = (1..=10).map(|n| backoff.delay(n).as_millis()).collect();
-    assert_eq!(
-        delays,
-        [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000]
-    );
-    for n in [11, 31, 32, 33, 63, 64, 65, 1024, 100_000, u32::MAX] {
-        assert_eq!(backoff.delay(n), Duration::from_secs(60), "after {n}");
-    }
-}
-
-#[test]
-fn a_queue_waits_the_default_backoff_unless_told_otherwise() {
-    for_both_waits(|waits| {
-        let queue = TaskQueue::new(
-            |_: &Attempt<'_, u32>| Err::<(), _>("no"),
-            QueueOptions::new(4, 1).retry_waits(waits).max_retries(1),
-        )
-        .unwrap();
-        queue.submit(1).unwrap();
-        let result = queue.drain().remove(0);
-        assert_eq!(result.attempts, 2);
-        assert!(result.duration >= Duration::from_millis(200));
-    });
-}
-
-#[test]
-fn a_custom_backoff_is_asked_once_for_every_retry_from_one_on() {
-    for_both_waits(|waits| {
-        let asked = Recorder::new();
-        let noted = asked.clone();
-        let backoff = Backoff::custom(move |n| {
-            noted.note(n);
-            Duration::ZERO
-        });
-        let (queue, _) = failing(options(waits).backoff(backoff).max_retries(3));
-        queue.submit(1).unwrap();
-        assert_eq!(only_error(queue.drain()).1, 4);
-        assert_eq!(asked.events(), [1, 2, 3]);
-    });
-}
-
-#[test]
-fn there_is_no_delay_after_the_last_failure() {
-    for_both_waits(|waits| {
-        let backoff = Backoff::custom(|n| if n == 1 { Duration::ZERO } else { HOUR });
-        let (queue, _) = failing(options(waits).backoff(backoff).max_retries(1));
-        queue.submit(1).unwrap();
-        queue.submit(Task::new(2).with_retries(0)).unwrap();
-        assert_eq!(queue.drain().len(), 2);
-    });
-}
-
-#[test]
-fn every_retry_waits_its_delay() {
-    for_both_waits(|waits| {
-        let starts = Recorder::new();
-        let handler = {
-            let starts = starts.clone();
-            move |_: &Attempt<'_, u32>| {
-                starts.note(Instant::now());
-                Err::<(), _>("no")
-            }
-        };
-        let backoff = Backoff::exponential(Duration::from_millis(2));
-        let queue =
-            TaskQueue::new(handler, options(waits).max_retries(3).backoff(backoff)).unwrap();
-        queue.submit(1).unwrap();
-        queue.wait_idle();
-        drop(queue);
-        let gaps: Vec<_> = starts.events().windows(2).map(|w| w[1] - w[0]).collect();
-        assert_eq!(gaps.len(), 3);
-        for (gap, least) in gaps.into_iter().zip([4, 8, 16]) {
-            assert!(gap >= Duration::from_millis(least), "{gap:?} < {least} ms");
-        }
-    });
-}
-
-#[test]
-fn duration_includes_the_delays() {
-    for_both_waits(|waits| {
-        let (queue, _) = failing(
-            options(waits)
-                .max_retries(2)
-                .backoff(Backoff::constant(MOMENT)),
-        );
-        let start = Instant::now();
-        queue.submit(1).unwrap();
-        let result = queue.drain().remove(0);
-        assert!(result.duration >= 2 * MOMENT);
-        assert!(result.duration <= start.elapsed());
-    });
-}
-
-#[test]
-fn a_delay_too_long_for_the_clock_holds_up_nobody_else() {
-    within_seconds(|| {
-        let queue = TaskQueue::new(
-            |attempt: &Attempt<'_, u32>| match attempt.payload {
-                0 => Err(attempt.retry_after(Duration::MAX, "never")),
-                payload => Ok(payload),
-            },
-            options(RetryWaits::FreeWorker),
-        )
-        .unwrap();
-        queue.submit(0).unwrap();
-        until(|| queue.stats().waiting == 1);
-        queue.submit_all([1, 2]).unwrap();
-        let results = queue.results();
-        assert_eq!(results.recv().unwrap().outcome.unwrap(), 1);
-        assert_eq!(results.recv().unwrap().outcome.unwrap(), 2);
-        let (error, attempts) = only_error(queue.abort());
-        assert_eq!((error, attempts), (TaskError::Aborted, 1));
     });
 }
 

@@ -1,0 +1,126 @@
+//! How long a task waits for its next attempt.
+
+use std::time::{Duration, Instant};
+
+use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
+
+use crate::retry::{MOMENT, failing, for_both_waits, options};
+use crate::support::{HOUR, Recorder, only_error, until, within_seconds};
+
+#[test]
+fn the_default_backoff_doubles_up_to_a_minute() {
+    let backoff = Backoff::default();
+    let delays: Vec<_> = (1..=10).map(|n| backoff.delay(n).as_millis()).collect();
+    assert_eq!(
+        delays,
+        [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000]
+    );
+    for n in [11, 31, 32, 33, 63, 64, 65, 1024, 100_000, u32::MAX] {
+        assert_eq!(backoff.delay(n), Duration::from_secs(60), "after {n}");
+    }
+}
+
+#[test]
+fn a_queue_waits_the_default_backoff_unless_told_otherwise() {
+    for_both_waits(|waits| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, u32>| Err::<(), _>("no"),
+            QueueOptions::new(4, 1).retry_waits(waits).max_retries(1),
+        )
+        .unwrap();
+        queue.submit(1).unwrap();
+        let result = queue.drain().remove(0);
+        assert_eq!(result.attempts, 2);
+        assert!(result.duration >= Duration::from_millis(200));
+    });
+}
+
+#[test]
+fn a_custom_backoff_is_asked_once_for_every_retry_from_one_on() {
+    for_both_waits(|waits| {
+        let asked = Recorder::new();
+        let noted = asked.clone();
+        let backoff = Backoff::custom(move |n| {
+            noted.note(n);
+            Duration::ZERO
+        });
+        let (queue, _) = failing(options(waits).backoff(backoff).max_retries(3));
+        queue.submit(1).unwrap();
+        assert_eq!(only_error(queue.drain()).1, 4);
+        assert_eq!(asked.events(), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn there_is_no_delay_after_the_last_failure() {
+    for_both_waits(|waits| {
+        let backoff = Backoff::custom(|n| if n == 1 { Duration::ZERO } else { HOUR });
+        let (queue, _) = failing(options(waits).backoff(backoff).max_retries(1));
+        queue.submit(1).unwrap();
+        queue.submit(Task::new(2).with_retries(0)).unwrap();
+        assert_eq!(queue.drain().len(), 2);
+    });
+}
+
+#[test]
+fn every_retry_waits_its_delay() {
+    for_both_waits(|waits| {
+        let starts = Recorder::new();
+        let handler = {
+            let starts = starts.clone();
+            move |_: &Attempt<'_, u32>| {
+                starts.note(Instant::now());
+                Err::<(), _>("no")
+            }
+        };
+        let backoff = Backoff::exponential(Duration::from_millis(2));
+        let queue =
+            TaskQueue::new(handler, options(waits).max_retries(3).backoff(backoff)).unwrap();
+        queue.submit(1).unwrap();
+        queue.wait_idle();
+        drop(queue);
+        let gaps: Vec<_> = starts.events().windows(2).map(|w| w[1] - w[0]).collect();
+        assert_eq!(gaps.len(), 3);
+        for (gap, least) in gaps.into_iter().zip([4, 8, 16]) {
+            assert!(gap >= Duration::from_millis(least), "{gap:?} < {least} ms");
+        }
+    });
+}
+
+#[test]
+fn duration_includes_the_delays() {
+    for_both_waits(|waits| {
+        let (queue, _) = failing(
+            options(waits)
+                .max_retries(2)
+                .backoff(Backoff::constant(MOMENT)),
+        );
+        let start = Instant::now();
+        queue.submit(1).unwrap();
+        let result = queue.drain().remove(0);
+        assert!(result.duration >= 2 * MOMENT);
+        assert!(result.duration <= start.elapsed());
+    });
+}
+
+#[test]
+fn a_delay_too_long_for_the_clock_holds_up_nobody_else() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| match attempt.payload {
+                0 => Err(attempt.retry_after(Duration::MAX, "never")),
+                payload => Ok(payload),
+            },
+            options(RetryWaits::FreeWorker),
+        )
+        .unwrap();
+        queue.submit(0).unwrap();
+        until(|| queue.stats().waiting == 1);
+        queue.submit_all([1, 2]).unwrap();
+        let results = queue.results();
+        assert_eq!(results.recv().unwrap().outcome.unwrap(), 1);
+        assert_eq!(results.recv().unwrap().outcome.unwrap(), 2);
+        let (error, attempts) = only_error(queue.abort());
+        assert_eq!((error, attempts), (TaskError::Aborted, 1));
+    });
+}

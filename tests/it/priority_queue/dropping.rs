@@ -1,0 +1,91 @@
+//! What is dropped: once each, whatever its destructor does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskshelf::{Lease, PriorityQueue};
+
+use crate::kit::Live;
+use crate::support::within_seconds as within;
+
+#[test]
+fn dropping_a_queue_drops_what_is_in_it_once() {
+    let live = Live::default();
+    let queue = PriorityQueue::new(10);
+    for number in 0..10 {
+        assert_eq!(queue.push(number % 3, live.one()), Ok(()));
+    }
+    drop(queue.pop());
+    assert_eq!(live.count(), 9);
+    let lease = queue.lease().unwrap();
+    assert_eq!(Lease::retry_after(lease, Duration::from_secs(3600)), Ok(()));
+    assert_eq!(live.count(), 9);
+    drop(queue);
+    assert_eq!(live.count(), 0);
+}
+
+#[test]
+fn an_item_whose_drop_panics_takes_no_other_with_it() {
+    let live = Live::default();
+    let queue = PriorityQueue::new(10);
+    for number in 0..10 {
+        let item = match number {
+            4 => live.bomb(),
+            _ => live.one(),
+        };
+        assert_eq!(queue.push(number % 3, item), Ok(()));
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
+    assert_eq!(live.count(), 0);
+}
+
+#[test]
+fn the_drops_balance_whatever_is_done() {
+    within(|| {
+        let live = Live::default();
+        let queue = PriorityQueue::new(4);
+        for _ in 0..4 {
+            assert_eq!(queue.push(0, live.one()), Ok(()));
+        }
+        drop(queue.try_push(0, live.one()));
+        drop(queue.push_timeout(0, live.one(), Duration::ZERO));
+        assert_eq!(live.count(), 4);
+        drop(queue.pop());
+        drop(queue.lease());
+        assert_eq!(live.count(), 2);
+        assert_eq!(queue.push(0, live.one()), Ok(()));
+        let rest = queue.abort();
+        assert_eq!((rest.len(), live.count()), (3, 3));
+        drop(rest);
+        drop(queue.push_all([(0, live.one()), (0, live.one())]));
+        assert_eq!(live.count(), 0);
+    });
+}
+
+/// Has a look at the queue, and puts something in, when it is dropped.
+struct Nosy(Arc<PriorityQueue<Option<Nosy>>>);
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        let _ = self.0.try_push(0, None);
+        let _ = self.0.len();
+    }
+}
+
+#[test]
+fn an_items_destructor_may_use_the_queue() {
+    within(|| {
+        let queue = Arc::new(PriorityQueue::new(8));
+        for _ in 0..3 {
+            assert!(queue.push(1, Some(Nosy(Arc::clone(&queue)))).is_ok());
+        }
+        let lease = queue.lease().unwrap();
+        let lease = Lease::next(lease).unwrap();
+        assert_eq!(queue.len(), 2);
+        drop(lease);
+        assert_eq!(queue.len(), 3);
+        drop(queue.abort());
+        queue.join();
+    });
+}

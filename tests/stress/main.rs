@@ -1,0 +1,25 @@
+//! Everything at once, from several threads, and then the books are checked:
+//! nothing is lost, nothing comes twice, nothing is left behind.
+//!
+//! Each test goes on for two seconds with one random mix after another. For
+//! longer, say how many seconds:
+//!
+//! ```text
+//! TASKSHELF_STRESS=600 cargo test --release --test stress
+//! ```
+//!
+//! A mix that fails names its seed. To go on with that one only:
+//!
+//! ```text
+//! TASKSHELF_SEED=42 cargo test --test stress
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that finds nothing where something must be has failed"
+)]
+
+mod bakery;
+mod crowd;
+mod random;
+mod shelf;
+mod support;

@@ -1,0 +1,80 @@
+//! Time, threads, and what lives.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::random::Random;
+
+pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .ok()
+            .unwrap_or_else(|| panic!("{name} is not a number")),
+    )
+}
+
+/// Runs one mix after another until the time is over.
+pub(crate) fn for_a_while(mix: impl Fn(Random) + Send + Sync + 'static) {
+    let seconds = variable("TASKSHELF_STRESS").unwrap_or(2);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let given = variable("TASKSHELF_SEED");
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut seeds = Random(clock.as_nanos() as u64);
+    let mix = Arc::new(mix);
+    while Instant::now() < end {
+        let seed = given.unwrap_or_else(|| seeds.next());
+        let (done, finished) = channel::<()>();
+        let mix = Arc::clone(&mix);
+        let thread = thread::spawn(move || {
+            let _done = done;
+            mix(Random(seed));
+        });
+        if finished.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
+            panic!("seed {seed}: not over after 10 s, so somebody waits for ever");
+        }
+        if thread.join().is_err() {
+            panic!("seed {seed}: see above");
+        }
+    }
+}
+
+/// Counts what lives.
+#[derive(Clone, Default)]
+pub(crate) struct Live(Arc<AtomicI64>);
+
+impl Live {
+    pub(crate) fn one(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Counted(self.clone())
+    }
+
+    pub(crate) fn count(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) struct Counted(Live);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits until no thread has a name that begins like this.
+pub(crate) fn no_thread_is_left(prefix: &str) {
+    let is_there = |thread: std::io::Result<std::fs::DirEntry>| {
+        thread
+            .and_then(|thread| std::fs::read_to_string(thread.path().join("comm")))
+            .is_ok_and(|name| name.starts_with(prefix))
+    };
+    // The system forgets a joined thread a moment later.
+    while std::fs::read_dir("/proc/self/task").is_ok_and(|mut all| all.any(is_there)) {
+        thread::yield_now();
+    }
+}
