@@ -7,6 +7,7 @@
 
 mod backpressure;
 mod build;
+mod callbacks;
 mod cancel;
 mod close;
 mod delays;
