@@ -1,0 +1,261 @@
+//! What takes a process of its own to show: it is stopped and continued, or it
+//! would be aborted.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, RetryWaits, TaskQueue};
+
+use crate::support::{BOTH_WAITS, Count, Gate, Recorder, until, within_seconds};
+
+const CHILD: &str = "TASKSHELF_CHILD";
+
+/// One test of this binary in a process of its own, which ends with this.
+struct Process(Child);
+
+impl Process {
+    fn start(test: &str) -> Self {
+        let child = Command::new(env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()) // the planned panics
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// Calls `heard` with every line that the child [`say`]s.
+    fn listen(&mut self, mut heard: impl FnMut(&mut Child, &str)) {
+        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
+        for line in lines.map_while(Result::ok) {
+            if let Some(word) = line.strip_prefix("child: ") {
+                heard(&mut self.0, word);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn succeeds(mut self) {
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "the child's {status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn say(word: &str) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\nchild: {word}").unwrap();
+}
+
+/// Runs the body of that test in a child, in which it must get to its end.
+#[track_caller]
+fn in_a_child(test: &'static str, body: fn()) {
+    if env::var_os(CHILD).is_some() {
+        body();
+        say("done");
+        return;
+    }
+    within_seconds(move || {
+        let mut child = Process::start(test);
+        let mut done = false;
+        child.listen(|_, word| done |= word == "done");
+        child.succeeds();
+        assert!(done, "the child did not run {test}");
+    });
+}
+
+// ----- stopped and continued ----------------------------------------------------
+
+const DELAYS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(110),
+    Duration::from_millis(120),
+    Duration::from_millis(400),
+];
+
+/// Longer than all delays but the last.
+const STOP: Duration = Duration::from_millis(250);
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn is_stopped(child: &Child) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('T')
+}
+
+/// Four tasks fail once, and each waits its delay. Returns how late the first
+/// was for its second attempt.
+fn wait_for_delays(waits: RetryWaits) -> Duration {
+    let starts = Recorder::new();
+    let handler = {
+        let starts = starts.clone();
+        move |attempt: &Attempt<'_, usize>| {
+            starts.note((attempt.payload, Instant::now()));
+            match attempt.number() {
+                1 => Err(attempt.retry_after(DELAYS[attempt.payload], "later")),
+                _ => Ok(attempt.payload),
+            }
+        }
+    };
+    let queue = TaskQueue::new(handler, QueueOptions::new(4, 4).retry_waits(waits)).unwrap();
+    queue.submit_all(0..4).unwrap();
+    until(|| queue.stats().waiting == 4);
+    say("waiting");
+    // The queue is full, so this waits as well, and must end in any case.
+    let extra = queue.submit_timeout(0, DELAYS[0]).is_ok();
+    let results = queue.drain();
+    assert_eq!(results.len(), 4 + usize::from(extra));
+    let starts = starts.events();
+    let gap = |task: usize| {
+        let mut own = starts.iter().filter(|start| start.0 == task);
+        let (first, second) = (own.next().unwrap().1, own.next().unwrap().1);
+        second - first
+    };
+    for (task, delay) in DELAYS.into_iter().enumerate() {
+        assert!(gap(task) >= delay, "task {task} was early: {:?}", gap(task));
+    }
+    gap(0) - DELAYS[0]
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_is_stopped_and_continued_keeps_its_delays() {
+    if env::var_os(CHILD).is_some() {
+        for waits in BOTH_WAITS {
+            // Once more if the stop came too late to be noticed.
+            while wait_for_delays(waits) < STOP - DELAYS[0] {}
+            say("late");
+        }
+        return;
+    }
+    within_seconds(|| {
+        let test = "process::a_process_that_is_stopped_and_continued_keeps_its_delays";
+        let mut child = Process::start(test);
+        let mut late = 0;
+        child.listen(|child, word| match word {
+            "waiting" => {
+                signal(child, "-STOP");
+                until(|| is_stopped(child));
+                // The delays run out while the process stands still.
+                thread::sleep(STOP);
+                signal(child, "-CONT");
+            }
+            _ => late += 1,
+        });
+        child.succeeds();
+        assert_eq!(late, BOTH_WAITS.len());
+    });
+}
+
+// ----- what would abort the process ---------------------------------------------
+
+/// Panics when it is dropped, also by a thread that unwinds.
+struct Grenade(Count);
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        self.0.add();
+        panic!("a grenade went off");
+    }
+}
+
+fn unwind_among_grenades(policy: ResultsPolicy) {
+    let (drops, gate) = (Count::new(), Gate::new());
+    let handler = {
+        let (drops, gate) = (drops.clone(), gate.clone());
+        move |attempt: &Attempt<'_, Grenade>| {
+            gate.pass();
+            until(|| attempt.is_cancelled());
+            Ok::<_, Grenade>(Grenade(drops.clone()))
+        }
+    };
+    let options = QueueOptions::new(8, 1).results(policy);
+    let queue = TaskQueue::new(handler, options).unwrap();
+    queue
+        .submit_all((0..4).map(|_| Grenade(drops.clone())))
+        .unwrap();
+    gate.arrived(1);
+    gate.open();
+    let unwinding = catch_unwind(AssertUnwindSafe(move || {
+        let _queue = queue;
+        panic!("the owner gives up");
+    }));
+    let panic = unwinding.unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"the owner gives up"));
+    // Four payloads and one value.
+    assert_eq!(drops.get(), 5);
+}
+
+#[test]
+fn a_queue_dropped_while_unwinding_contains_destructors_that_panic() {
+    in_a_child(
+        "process::a_queue_dropped_while_unwinding_contains_destructors_that_panic",
+        || {
+            unwind_among_grenades(ResultsPolicy::Keep);
+            unwind_among_grenades(ResultsPolicy::Discard);
+        },
+    );
+}
+
+/// A worker that has dropped its own queue, and that nobody joins, meets a
+/// panic whose payload panics in turn, and so do the handler and the backoff.
+fn a_detached_worker_among_grenades() {
+    type Slot = Arc<Mutex<Option<TaskQueue<u32, u32, &'static str>>>>;
+    let (drops, gate, slot) = (Count::new(), Gate::new(), Slot::default());
+    let handler = {
+        let held = Grenade(drops.clone());
+        let (drops, gate, slot) = (drops.clone(), gate.clone(), Arc::clone(&slot));
+        move |attempt: &Attempt<'_, u32>| {
+            let _held = &held;
+            gate.pass();
+            drop(slot.lock().unwrap().take());
+            match attempt.payload {
+                1 => panic_any(Grenade(drops.clone())),
+                payload => Ok(payload),
+            }
+        }
+    };
+    let held = Grenade(drops.clone());
+    let backoff = Backoff::custom(move |_| {
+        let _held = &held;
+        Duration::ZERO
+    });
+    let options = QueueOptions::new(8, 1).max_retries(0).backoff(backoff);
+    let queue = TaskQueue::new(handler, options).unwrap();
+    let results = queue.results();
+    queue.submit_all([1, 2]).unwrap();
+    gate.arrived(1);
+    *slot.lock().unwrap() = Some(queue);
+    gate.open();
+    let outcomes: Vec<_> = results
+        .iter()
+        .map(|result| result.outcome.is_ok())
+        .collect();
+    assert_eq!(outcomes, [false, true]);
+    // The payload of the panic, and what goes with the last worker.
+    drops.at_least(3);
+}
+
+#[test]
+fn a_worker_that_nobody_joins_contains_destructors_that_panic() {
+    in_a_child(
+        "process::a_worker_that_nobody_joins_contains_destructors_that_panic",
+        a_detached_worker_among_grenades,
+    );
+}
