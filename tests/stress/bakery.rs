@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use taskshelf::{
-    Attempt, Backoff, BackpressureStrategy, Jitter, QueueOptions, RetryWaits, Stats, SubmitError,
-    Submitted, Submitter, Task, TaskError, TaskId, TaskQueue, WorkerResult,
+    Attempt, Backoff, BackpressureStrategy, Jitter, QueueOptions, ResultsPolicy, RetryWaits,
+    SubmitError, Submitted, Submitter, Task, TaskError, TaskId, TaskQueue, WorkerResult,
 };
 
 use crate::random::Random;
-use crate::support::{Counted, Live, for_a_while, no_thread_is_left};
+use crate::support::{Counted, Live, balanced, for_a_while, no_thread_is_left};
 
 struct Payload {
     key: u64,
@@ -73,6 +73,8 @@ struct Bakery {
     /// How often the handler was called for each key.
     calls: Mutex<HashMap<u64, u32>>,
     submitter: OnceLock<Submitter<Payload>>,
+    /// For a handler to drop on a worker of its own.
+    slot: Mutex<Option<Bakers>>,
     seed: u64,
     strategy: BackpressureStrategy,
 }
@@ -97,6 +99,8 @@ impl Bakery {
 
     fn handle(&self, attempt: &Attempt<'_, Payload>) -> Result<u64, String> {
         let key = attempt.payload.key;
+        let slot = self.slot.lock().unwrap().take();
+        drop(slot);
         let call = *self
             .calls
             .lock()
@@ -129,6 +133,34 @@ impl Bakery {
                 }
                 Ok(key)
             }
+        }
+    }
+
+    /// Leaves the queue to the handler, if it is called again at all.
+    fn let_a_worker_drop(&self, queue: Bakers, random: &mut Random) {
+        let submitter = queue.submitter();
+        *self.slot.lock().unwrap() = Some(queue);
+        let mut books = Books::default();
+        let (key, task) = self.task(random, 0);
+        books.note(
+            key,
+            submitter.submit_timeout(task, Duration::from_millis(1)),
+        );
+        self.books.lock().unwrap().merge(books);
+        loop {
+            let stats = submitter.stats();
+            let idle = stats.accepted == stats.settled;
+            let mut slot = self.slot.lock().unwrap();
+            if slot.is_none() {
+                return;
+            }
+            if idle {
+                let queue = slot.take();
+                drop(slot);
+                return drop(queue);
+            }
+            drop(slot);
+            thread::yield_now();
         }
     }
 
@@ -213,16 +245,14 @@ impl Bakery {
     }
 }
 
-fn balanced(stats: &Stats) {
-    let held = stats.ready + stats.waiting + stats.running;
-    assert_eq!(stats.accepted, held + stats.settled, "{stats:?}");
-    let settled = stats.succeeded + stats.failed + stats.panicked + stats.aborted;
-    assert_eq!(stats.settled, settled, "{stats:?}");
-}
-
+type Bakers = TaskQueue<Payload, u64, String>;
 type Outcome = WorkerResult<Payload, u64, String>;
 
-fn options(random: &mut Random, strategy: BackpressureStrategy) -> QueueOptions {
+fn options(
+    random: &mut Random,
+    strategy: BackpressureStrategy,
+    policy: ResultsPolicy,
+) -> QueueOptions {
     let backoff = match random.below(5) {
         0 => Backoff::none(),
         1 => Backoff::constant(random.micros(300)),
@@ -240,12 +270,13 @@ fn options(random: &mut Random, strategy: BackpressureStrategy) -> QueueOptions 
         .backoff(backoff)
         .backpressure(strategy)
         .retry_waits(random.pick(&[RetryWaits::FreeWorker, RetryWaits::HoldWorker]))
+        .results(policy)
 }
 
 /// Ends the queue in one of all ways. Returns what that returns, or `None` if it
 /// drops results that nobody took.
-fn end(queue: TaskQueue<Payload, u64, String>, random: &mut Random) -> Option<Vec<Outcome>> {
-    let results = match random.below(8) {
+fn end(queue: Bakers, bakery: &Bakery, random: &mut Random) -> Option<Vec<Outcome>> {
+    let results = match random.below(9) {
         0 => {
             queue.close();
             queue.drain()
@@ -280,6 +311,10 @@ fn end(queue: TaskQueue<Payload, u64, String>, random: &mut Random) -> Option<Ve
             assert!(catch_unwind(unwinds).is_err());
             return None;
         }
+        7 => {
+            bakery.let_a_worker_drop(queue, random);
+            return None;
+        }
         _ => queue.drain(),
     };
     Some(results)
@@ -295,12 +330,17 @@ fn bake(mut random: Random) {
         BackpressureStrategy::Error,
     ];
     let strategy = random.pick(&strategies);
+    let policy = match random.chance(15) {
+        true => ResultsPolicy::Discard,
+        false => ResultsPolicy::Keep,
+    };
     let bakery = Arc::new(Bakery {
         live: Live::default(),
         keys: AtomicU64::new(0),
         books: Mutex::default(),
         calls: Mutex::default(),
         submitter: OnceLock::new(),
+        slot: Mutex::default(),
         seed: random.next(),
         strategy,
     });
@@ -310,13 +350,13 @@ fn bake(mut random: Random) {
     };
     let queue = TaskQueue::new(
         handler,
-        options(&mut random, strategy).thread_name(prefix.clone()),
+        options(&mut random, strategy, policy).thread_name(prefix.clone()),
     )
     .unwrap();
     let submitter = queue.submitter();
     assert!(bakery.submitter.set(queue.submitter()).is_ok());
     let mut results = Vec::new();
-    let mut complete = true;
+    let mut complete = policy == ResultsPolicy::Keep;
     thread::scope(|scope| {
         for _ in 0..1 + random.below(4) {
             let (bakery, submitter) = (&bakery, submitter.clone());
@@ -329,7 +369,7 @@ fn bake(mut random: Random) {
                 scope.spawn(move || receiver.iter().collect::<Vec<Outcome>>())
             })
             .collect();
-        if random.chance(30) {
+        for _ in 0..random.pick(&[0, 0, 0, 1, 3]) {
             let submitter = submitter.clone();
             let pause = random.below(2000);
             let cancels = random.chance(50);
@@ -343,13 +383,21 @@ fn bake(mut random: Random) {
             });
         }
         if random.chance(30) {
-            let _ = queue.wait_idle_timeout(random.micros(500));
+            thread::scope(|watchers| {
+                for _ in 0..2 {
+                    let (queue, wait) = (&queue, random.micros(500));
+                    watchers.spawn(move || {
+                        let _ = queue.wait_idle_timeout(wait);
+                        balanced(&queue.stats());
+                    });
+                }
+            });
         }
         for _ in 0..random.below(2000) {
             thread::yield_now();
         }
         balanced(&queue.stats());
-        match end(queue, &mut random) {
+        match end(queue, &bakery, &mut random) {
             Some(rest) => results.extend(rest),
             None => complete = false,
         }
@@ -357,8 +405,8 @@ fn bake(mut random: Random) {
             results.extend(taker.join().unwrap());
         }
     });
-    check(&bakery, &submitter, results, complete);
     no_thread_is_left(&prefix);
+    check(&bakery, &submitter, results, complete);
 }
 
 /// What became of one task.
@@ -448,5 +496,5 @@ fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>,
 
 #[test]
 fn every_accepted_task_has_one_result_whatever_happens() {
-    for_a_while(bake);
+    for_a_while(0, bake);
 }

@@ -1,11 +1,14 @@
 //! Very many threads and one queue.
 
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use taskshelf::{Attempt, QueueOptions, TaskQueue};
+use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskQueue};
 
 use crate::random::Random;
-use crate::support::for_a_while;
+use crate::support::{balanced, for_a_while, no_thread_is_left, on_request};
 
 /// Sixty-four threads submit until they are told that the queue is closed.
 fn drain_against_many(mut random: Random) {
@@ -47,5 +50,76 @@ fn drain_against_many(mut random: Random) {
 
 #[test]
 fn a_drain_has_the_results_of_exactly_those_that_got_in() {
-    for_a_while(drain_against_many);
+    for_a_while(on_request(2000), drain_against_many);
+}
+
+const PRODUCERS: u64 = 4;
+const TASKS_OF_EACH: u64 = 100;
+
+/// Sixty-four workers, far more than there are cores, and tasks that fail,
+/// panic, wait, and have a child.
+fn far_too_many_workers(mut random: Random) {
+    static ROUNDS: AtomicU64 = AtomicU64::new(0);
+    let prefix = format!("cr{}x", ROUNDS.fetch_add(1, Ordering::Relaxed));
+    let options = QueueOptions::new(random.pick(&[1, 16, 1000]), 64)
+        .retry_waits(random.pick(&[RetryWaits::FreeWorker, RetryWaits::HoldWorker]))
+        .backoff(Backoff::constant(random.micros(300)))
+        .max_retries(2)
+        .thread_name(prefix.clone());
+    let handler = |attempt: &Attempt<'_, u64>| {
+        match (attempt.payload % 5, attempt.number()) {
+            (0, 1) => return Err("once more"),
+            (1, 2) => return Err("yet once more"),
+            (1, 1) => resume_unwind(Box::new("planned")),
+            (2, _) => thread::yield_now(),
+            (3, _) if attempt.payload >> 32 < PRODUCERS => {
+                attempt
+                    .submit(attempt.payload | (PRODUCERS << 32))
+                    .map_err(|_| "too late")?;
+            }
+            _ => (),
+        }
+        Ok(attempt.payload)
+    };
+    let queue = TaskQueue::new(handler, options).unwrap();
+    thread::scope(|scope| {
+        for producer in 0..PRODUCERS {
+            let (submitter, mut random) = (queue.submitter(), random.split());
+            scope.spawn(move || {
+                for number in 0..TASKS_OF_EACH {
+                    let payload = (producer << 32) | number;
+                    let task = Task::new(payload).with_priority(random.priority());
+                    submitter.submit(task).unwrap();
+                }
+            });
+        }
+    });
+    let submitter = queue.submitter();
+    let results = queue.drain();
+    let stats = submitter.stats();
+    balanced(&stats);
+    let children = PRODUCERS * TASKS_OF_EACH / 5;
+    assert_eq!(stats.accepted, PRODUCERS * TASKS_OF_EACH + children);
+    assert_eq!(stats.succeeded, stats.accepted);
+    let mut attempts = BTreeMap::new();
+    for result in results {
+        let payload = result.outcome.unwrap();
+        let twice = attempts.insert(payload, result.attempts);
+        assert_eq!(twice, None, "two results for {payload}");
+    }
+    assert_eq!(attempts.len() as u64, stats.accepted);
+    for (payload, attempts) in attempts {
+        let expected = match payload % 5 {
+            0 => 2,
+            1 => 3,
+            _ => 1,
+        };
+        assert_eq!(attempts, expected, "of {payload}");
+    }
+    no_thread_is_left(&prefix);
+}
+
+#[test]
+fn far_more_workers_than_cores_lose_nothing() {
+    for_a_while(0, far_too_many_workers);
 }

@@ -8,6 +8,15 @@
 //! TASKSHELF_STRESS=600 cargo test --release --test stress
 //! ```
 //!
+//! That goes on until 2,000 rounds of sixty-four threads against a drain are over,
+//! too. For more tasks through a queue whose memory is watched, and for
+//! sixty-four workers that share one core:
+//!
+//! ```text
+//! TASKSHELF_TASKS=100000000 cargo test --release --test stress memory
+//! TASKSHELF_STRESS=60 taskset -c 0 cargo test --release --test stress far_more
+//! ```
+//!
 //! A mix that fails names its seed. To go on with that one only:
 //!
 //! ```text
@@ -20,6 +29,7 @@
 
 mod bakery;
 mod crowd;
+mod memory;
 mod random;
 mod shelf;
 mod support;

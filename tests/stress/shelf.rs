@@ -174,7 +174,7 @@ impl Consumer<'_> {
     /// Takes one in some way; false when nothing can come any more.
     fn round(&mut self) -> bool {
         let wait = self.random.micros(300);
-        match self.random.below(9) {
+        match self.random.below(12) {
             0 => match self.queue.try_pop() {
                 Ok(item) => self.take(&item),
                 Err(TryPopError::Empty) => thread::yield_now(),
@@ -205,7 +205,26 @@ impl Consumer<'_> {
                 Ok(lease) => self.work(lease),
                 Err(error) => return error == PopTimeoutError::Timeout,
             },
-            6 => match self.queue.pop() {
+            6 => match self.queue.lease_deadline(Instant::now() + wait) {
+                Ok(lease) => self.work(lease),
+                Err(error) => return error == PopTimeoutError::Timeout,
+            },
+            7 => {
+                let some = 1 + self.random.below(5) as usize;
+                let queue = self.queue;
+                let mut taken = 0;
+                for item in queue.iter().take(some) {
+                    self.take(&item);
+                    taken += 1;
+                }
+                return taken == some;
+            }
+            8 => {
+                // Handed back beyond the capacity are at most those on lease.
+                assert!(self.queue.len() <= self.queue.capacity() + LEASES);
+                let _ = (self.queue.is_full(), self.queue.is_empty());
+            }
+            9 | 10 => match self.queue.pop() {
                 Some(item) => self.take(&item),
                 None => return false,
             },
@@ -224,6 +243,9 @@ impl Consumer<'_> {
         self.taken
     }
 }
+
+/// No consumer has more than one lease at a time, and there are at most four.
+const LEASES: usize = 4;
 
 /// One round of everything that can be done with a `PriorityQueue`.
 fn shelve(mut random: Random) {
@@ -261,8 +283,11 @@ fn shelve(mut random: Random) {
             .collect();
         for _ in 0..random.below(3) {
             let wait = random.micros(1000);
-            let queue = &queue;
-            scope.spawn(move || queue.join_timeout(wait));
+            let (queue, forever) = (&queue, random.chance(30));
+            scope.spawn(move || match forever {
+                true => queue.join(),
+                false => drop(queue.join_timeout(wait)),
+            });
         }
         if ends_early {
             for _ in 0..random.below(1000) {
@@ -300,5 +325,5 @@ fn shelve(mut random: Random) {
 
 #[test]
 fn every_accepted_item_is_taken_once_whatever_happens() {
-    for_a_while(shelve);
+    for_a_while(0, shelve);
 }

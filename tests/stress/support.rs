@@ -7,6 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use taskshelf::Stats;
+
 use crate::random::Random;
 
 pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
@@ -18,15 +20,25 @@ pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
     )
 }
 
-/// Runs one mix after another until the time is over.
-pub(crate) fn for_a_while(mix: impl Fn(Random) + Send + Sync + 'static) {
+/// As many rounds if the long run was asked for, and otherwise as many as fit.
+pub(crate) fn on_request(rounds: u64) -> u64 {
+    match variable::<u64>("TASKSHELF_STRESS") {
+        Some(_) => rounds,
+        None => 0,
+    }
+}
+
+/// Runs one mix after another until the time is over, but no less than so many.
+pub(crate) fn for_a_while(rounds: u64, mix: impl Fn(Random) + Send + Sync + 'static) {
     let seconds = variable("TASKSHELF_STRESS").unwrap_or(2);
     let end = Instant::now() + Duration::from_secs(seconds);
     let given = variable("TASKSHELF_SEED");
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut seeds = Random(clock.as_nanos() as u64);
     let mix = Arc::new(mix);
-    while Instant::now() < end {
+    let mut round = 0;
+    while round < rounds || Instant::now() < end {
+        round += 1;
         let seed = given.unwrap_or_else(|| seeds.next());
         let (done, finished) = channel::<()>();
         let mix = Arc::clone(&mix);
@@ -77,4 +89,11 @@ pub(crate) fn no_thread_is_left(prefix: &str) {
     while std::fs::read_dir("/proc/self/task").is_ok_and(|mut all| all.any(is_there)) {
         thread::yield_now();
     }
+}
+
+pub(crate) fn balanced(stats: &Stats) {
+    let held = stats.ready + stats.waiting + stats.running;
+    assert_eq!(stats.accepted, held + stats.settled, "{stats:?}");
+    let settled = stats.succeeded + stats.failed + stats.panicked + stats.aborted;
+    assert_eq!(stats.settled, settled, "{stats:?}");
 }
