@@ -40,18 +40,18 @@
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
 //!
-//! # In a loom model
+//! # In a model
 //!
-//! Built with `--cfg loom`, the crate runs inside your own models: the same
-//! queues over loom's mutex, condvar and threads. Time stands still there
-//! until `taskshelf::model::advance` moves it.
+//! Built with `--cfg loom` or `--cfg shuttle`, the crate runs inside your own
+//! models: the same queues over the mutex, condvar and threads of that model
+//! checker. Time stands still there until `taskshelf::model::advance` moves it.
 //!
 //! A queue whose process forks is of use only to the parent.
 
 // The code, from the bottom up; imports point upwards in this list only.
 //
 //   task, backoff, options, result, error, stats    nouns
-//   sync            the seam: locks, threads, channels and the clock, or loom's
+//   sync            the seam: locks, threads, channels and the clock, or a model's
 //   levels, heap    stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
@@ -85,7 +85,7 @@ mod task_queue;
 mod waiting;
 mod worker;
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub mod model;
 
 pub use attempt::Attempt;

@@ -500,7 +500,7 @@ fn join_all(workers: Vec<JoinHandle<()>>) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::sync::Weak;
 

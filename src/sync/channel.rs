@@ -1,4 +1,4 @@
-//! An unbounded channel that loom can see into, with the part of crossbeam's
+//! An unbounded channel that a model checker can see into, with the part of crossbeam's
 //! vocabulary that a receiver of results needs.
 
 use std::collections::VecDeque;

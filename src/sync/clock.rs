@@ -8,7 +8,7 @@
 use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use loom::sync::{Condvar, Mutex, MutexGuard};
+use super::checker::sync::{Condvar, Mutex, MutexGuard};
 
 /// The instant at which every model starts.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -17,7 +17,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// enough for an `Instant`.
 const END: Duration = Duration::from_secs(1 << 40);
 
-loom::lazy_static! {
+super::checker::lazy_static! {
     // One per execution of a model.
     static ref CLOCK: Mutex<Clock> = Mutex::new(Clock::default());
 }

@@ -1,26 +1,29 @@
 //! The seam: the only place that names a lock, a channel, a thread or a clock.
 //!
 //! Ordinary builds get `parking_lot` and `crossbeam-channel`; with `--cfg loom`
-//! the same names come from loom, with a virtual clock. Both are shaped like
-//! `std` with poisoning taken out: `lock` returns the guard, and a wait takes
-//! the guard and hands it back. Everything that could make two runs of one
-//! schedule differ (locks, threads, time, random seeds) passes through here,
-//! so the rest of the crate cannot tell which of the two it is built on.
+//! or `--cfg shuttle` the same names come from that model checker, with a
+//! virtual clock. Both are shaped like `std` with poisoning taken out: `lock`
+//! returns the guard, and a wait takes the guard and hands it back. Everything
+//! that could make two runs of one schedule differ (locks, threads, time, random
+//! seeds) passes through here, so the rest of the crate cannot tell which of
+//! the two it is built on.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod native;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use native::Receiver;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use native::*;
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod channel;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
+mod checker;
+#[cfg(any(loom, shuttle))]
 pub(crate) mod clock;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod modelled;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub use modelled::Receiver;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub(crate) use modelled::*;

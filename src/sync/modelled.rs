@@ -1,43 +1,44 @@
-//! The seam inside a loom model.
+//! The seam inside a model.
 //!
-//! What is not modelled: yields, spins and try-locks are nothing here, so the
-//! fast paths made of them are not explored; nor are spurious wake-ups, which
-//! loom does not produce.
+//! What is not modelled: spins and try-locks are nothing here, so the fast paths
+//! made of them are not explored, nor in loom those made of yields; nor are
+//! spurious wake-ups, which neither checker produces.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-pub(crate) use loom::sync::atomic::AtomicBool;
-
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
-use super::clock;
+pub(crate) use super::checker::LOOKS;
+pub(crate) use super::checker::sync::atomic::AtomicBool;
+use super::{checker, clock};
 
-/// Pauses are nothing, so there is nothing to look again for.
-pub(crate) const LOOKS: u32 = 0;
+/// None of them spins: to the checker a pause is a yield.
 pub(crate) const SPIN_LOOKS: u32 = 0;
 
-pub(crate) fn pause_before_look(_look: u32) {}
+pub(crate) fn pause_before_look(_look: u32) {
+    checker::thread::yield_now();
+}
 
 /// The lock proper is `gate`, shared so that the clock can take it as well;
 /// `data` is only ever locked by whoever holds the gate, so it never blocks.
 pub(crate) struct Mutex<T> {
-    gate: Arc<loom::sync::Mutex<()>>,
+    gate: Arc<checker::sync::Mutex<()>>,
     data: std::sync::Mutex<T>,
 }
 
 /// Fields drop in order: the data is let go before the gate opens.
 pub(crate) struct MutexGuard<'a, T> {
     data: std::sync::MutexGuard<'a, T>,
-    gate: loom::sync::MutexGuard<'a, ()>,
+    gate: checker::sync::MutexGuard<'a, ()>,
     mutex: &'a Mutex<T>,
 }
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
-            gate: Arc::new(loom::sync::Mutex::new(())),
+            gate: Arc::new(checker::sync::Mutex::new(())),
             data: std::sync::Mutex::new(value),
         }
     }
@@ -47,7 +48,7 @@ impl<T> Mutex<T> {
         self.behind(gate)
     }
 
-    fn behind<'a>(&'a self, gate: loom::sync::MutexGuard<'a, ()>) -> MutexGuard<'a, T> {
+    fn behind<'a>(&'a self, gate: checker::sync::MutexGuard<'a, ()>) -> MutexGuard<'a, T> {
         MutexGuard {
             data: self.data.lock().unwrap_or_else(PoisonError::into_inner),
             gate,
@@ -70,11 +71,11 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     }
 }
 
-pub(crate) struct Condvar(Arc<loom::sync::Condvar>);
+pub(crate) struct Condvar(Arc<checker::sync::Condvar>);
 
 impl Condvar {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(loom::sync::Condvar::new()))
+        Self(Arc::new(checker::sync::Condvar::new()))
     }
 
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
@@ -123,12 +124,12 @@ pub(crate) fn random_seed() -> u64 {
 }
 
 pub(crate) mod thread {
-    use super::io;
+    use super::{checker, io};
 
-    pub(crate) use loom::thread::{JoinHandle, ThreadId};
+    pub(crate) use super::checker::thread::{JoinHandle, ThreadId};
 
     pub(crate) fn current_id() -> ThreadId {
-        loom::thread::current().id()
+        checker::thread::current().id()
     }
 
     pub(crate) fn id_of(handle: &JoinHandle<()>) -> ThreadId {
@@ -144,6 +145,6 @@ pub(crate) mod thread {
         _stack_size: Option<usize>,
         body: Box<dyn FnOnce() + Send>,
     ) -> io::Result<JoinHandle<()>> {
-        loom::thread::Builder::new().name(name).spawn(body)
+        checker::thread::Builder::new().name(name).spawn(body)
     }
 }
