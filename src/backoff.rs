@@ -279,6 +279,35 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_keeps_inside_its_cap_at_every_attempt() {
+        let plain = [
+            Backoff::default(),
+            Backoff::none(),
+            Backoff::exponential(Duration::MAX),
+            Backoff::exponential(Duration::from_nanos(1)).factor(1.000_1),
+            Backoff::constant(secs(3.0)),
+            Backoff::constant(Duration::MAX),
+            Backoff::custom(|n| Duration::from_nanos(u64::from(n))),
+            Backoff::custom(|_| Duration::MAX),
+        ];
+        let caps = [Duration::ZERO, secs(1.0), secs(3600.0), Duration::MAX];
+        for (backoff, cap) in plain.iter().flat_map(|b| caps.iter().map(move |c| (b, *c))) {
+            let plain = backoff.clone().cap(cap);
+            let jittered = [Jitter::Equal, Jitter::Full].map(|j| plain.clone().jitter(j).seed(5));
+            let mut last = Duration::ZERO;
+            for n in (0..=10_000).chain([1 << 30, i32::MAX as u32, 1 << 31, u32::MAX - 1, u32::MAX])
+            {
+                let delay = plain.delay(n);
+                assert!(last <= delay && delay <= cap, "{plain:?} {n}: {delay:?}");
+                for jittered in &jittered {
+                    assert!(jittered.delay(n) <= delay, "{jittered:?} {n}");
+                }
+                last = delay;
+            }
+        }
+    }
+
+    #[test]
     fn a_senseless_factor_counts_as_one() {
         for factor in [0.0, -2.0, f64::NAN, f64::NEG_INFINITY] {
             let backoff = Backoff::exponential(secs(1.0)).factor(factor);
@@ -314,6 +343,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_setting_overflows_shrinks_or_exceeds_the_cap(
+            base in any::<Duration>(), cap in any::<Duration>(), bits in any::<u64>(),
+            near in 0.9..3.0_f64, is_near in any::<bool>(), mut attempts in any::<[u32; 8]>(),
+        ) {
+            let factor = if is_near { near } else { f64::from_bits(bits) };
+            let backoff = Backoff::exponential(base).factor(factor).cap(cap);
+            attempts[0] %= 100;
+            attempts[1] %= 100;
+            attempts.sort();
+            let delays = attempts.map(|n| backoff.delay(n));
+            prop_assert!(delays.is_sorted(), "{:?}", delays);
+            prop_assert!(delays[7] <= cap);
+            prop_assert!(base.min(cap).as_secs_f64() <= delays[0].as_secs_f64() * 1.000_001);
+        }
+
         #[test]
         fn jitter_only_shortens(
             nanos in any::<u64>(), cap in any::<u64>(), seed in any::<u64>(),

@@ -126,6 +126,8 @@ impl<W> Line<W> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -196,6 +198,124 @@ mod tests {
         for _ in 0..2 * MAX_PASSES {
             assert!(line.lets_pass(Turn::Newcomer));
             line.passed(Turn::Newcomer);
+        }
+    }
+
+    /// Names a sleeper by its place, as far as there are that many.
+    type Which = usize;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Join(Turn),
+        /// The sleeper's time runs out.
+        GiveUp(Which),
+        CallFirst,
+        Call(Which),
+        CallAll,
+        /// The called thread is here, and goes ahead, or away.
+        Arrive(bool),
+        /// Others go ahead, so many if they may.
+        Pass(u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => Just(Step::Join(Turn::Newcomer)),
+            1 => Just(Step::Join(Turn::Called)),
+            1 => Just(Step::Join(Turn::TimedOut)),
+            2 => any::<Which>().prop_map(Step::GiveUp),
+            4 => Just(Step::CallFirst),
+            1 => any::<Which>().prop_map(Step::Call),
+            1 => Just(Step::CallAll),
+            4 => any::<bool>().prop_map(Step::Arrive),
+            4 => (0..MAX_PASSES).prop_map(Step::Pass),
+        ]
+    }
+
+    /// The line as plain as can be: names, and a tally of who went ahead.
+    #[derive(Default)]
+    struct Naive {
+        asleep: Vec<(u32, Ticket)>,
+        called: Option<Ticket>,
+        overtaken: u32,
+    }
+
+    impl Naive {
+        fn is_waited_in(&self) -> bool {
+            !self.asleep.is_empty() || self.called.is_some()
+        }
+
+        fn call(&mut self, place: usize) -> Option<u32> {
+            if place >= self.asleep.len() {
+                return None;
+            }
+            let (name, ticket) = self.asleep.remove(place);
+            self.called = Some(ticket);
+            Some(name)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_naive_line(steps in prop::collection::vec(step(), 0..150)) {
+            let (mut line, mut naive) = (Line::new(), Naive::default());
+            for (name, step) in (0..).zip(steps) {
+                match step {
+                    Step::Join(turn) => {
+                        if !naive.is_waited_in() {
+                            naive.overtaken = 0;
+                        }
+                        let ticket = line.join(turn, name);
+                        let front = if turn == Turn::Newcomer { naive.asleep.len() } else { 0 };
+                        naive.asleep.insert(front, (name, ticket));
+                    }
+                    Step::GiveUp(which) => {
+                        if let Some(place) = which.checked_rem(naive.asleep.len()) {
+                            line.leave(naive.asleep.remove(place).1);
+                        }
+                    }
+                    Step::CallFirst if naive.called.is_none() => {
+                        prop_assert_eq!(line.call_first(), naive.call(0));
+                    }
+                    Step::Call(which) if naive.called.is_none() => {
+                        let place = which.checked_rem(naive.asleep.len() + 1).unwrap_or(0);
+                        let ticket = naive.asleep.get(place).map(|(_, ticket)| *ticket);
+                        let place = if ticket.is_some() { place } else { 0 };
+                        prop_assert_eq!(line.call(ticket), naive.call(place));
+                    }
+                    Step::CallFirst | Step::Call(_) => {}
+                    Step::CallAll => {
+                        let all: Vec<u32> = line.call_all().collect();
+                        let names: Vec<u32> = naive.asleep.drain(..).map(|(n, _)| n).collect();
+                        prop_assert_eq!(all, names);
+                    }
+                    Step::Arrive(goes_ahead) => {
+                        if let Some(ticket) = naive.called.take() {
+                            line.leave(ticket);
+                            prop_assert!(line.lets_pass(Turn::Called));
+                            if goes_ahead {
+                                line.passed(Turn::Called);
+                                naive.overtaken = 0;
+                            }
+                        }
+                    }
+                    Step::Pass(times) => {
+                        for turn in [Turn::Newcomer, Turn::TimedOut].into_iter().cycle().take(times as usize) {
+                            let may = !naive.is_waited_in() || naive.overtaken < MAX_PASSES;
+                            prop_assert_eq!(line.lets_pass(turn), may);
+                            if may {
+                                line.passed(turn);
+                                naive.overtaken += u32::from(naive.is_waited_in());
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!(line.is_called(), naive.called.is_some());
+                for (_, ticket) in &naive.asleep {
+                    prop_assert!(line.contains(*ticket));
+                }
+                prop_assert!(naive.called.is_none_or(|ticket| !line.contains(ticket)));
+            }
         }
     }
 }

@@ -104,29 +104,50 @@ mod tests {
         assert_eq!(waiting.pop_due(start + SECOND), Some("overdue"));
     }
 
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// `None` is a delay without an end.
+        Push(Option<u64>),
+        Pop,
+        Advance(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            9 => (0..20_u64).prop_map(|delay| Step::Push(Some(delay))),
+            1 => Just(Step::Push(None)),
+            8 => Just(Step::Pop),
+            4 => (0..4_u64).prop_map(Step::Advance),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn agrees_with_a_sorted_list(
-            delays in prop::collection::vec(0..20u64, 0..60),
-            looks in prop::collection::vec(0..25u64, 0..20),
-        ) {
-            let start = Instant::now();
+        fn agrees_with_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
+            let mut now = Instant::now();
             let mut waiting = Waiting::new();
             let mut naive = Vec::new();
-            for (number, delay) in delays.into_iter().enumerate() {
-                let due = Due::after(start, Duration::from_secs(delay));
-                waiting.push(due, number);
-                naive.push((due, number));
-            }
-            naive.sort();
-            for look in looks {
-                let now = start + Duration::from_secs(look);
-                let expected = match naive.first() {
-                    Some(&(due, _)) if due <= Due::At(now) => Some(naive.remove(0).1),
-                    _ => None,
-                };
-                prop_assert_eq!(waiting.pop_due(now), expected);
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Push(delay) => {
+                        let due = Due::after(now, delay.map_or(Duration::MAX, Duration::from_secs));
+                        waiting.push(due, number);
+                        naive.push((due, number));
+                        naive.sort();
+                    }
+                    Step::Pop => {
+                        let expected = match naive.first() {
+                            Some(&(due, _)) if due <= Due::At(now) => Some(naive.remove(0).1),
+                            _ => None,
+                        };
+                        prop_assert_eq!(waiting.pop_due(now), expected);
+                    }
+                    Step::Advance(seconds) => now += Duration::from_secs(seconds),
+                }
                 prop_assert_eq!(waiting.len(), naive.len());
+                prop_assert_eq!(waiting.is_empty(), naive.is_empty());
+                let next = naive.first().and_then(|(due, _)| due.instant());
+                prop_assert_eq!(waiting.next_due(), next);
             }
             let rest: Vec<usize> = waiting.into_items().collect();
             prop_assert_eq!(rest, naive.into_iter().map(|(_, n)| n).collect::<Vec<_>>());

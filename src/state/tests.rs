@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod against_naive;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A state whose sleepers are names, and a clock.
@@ -146,6 +148,18 @@ fn a_watcher_that_leaves_hands_over() {
         .state
         .fall_asleep(Side::Work, Turn::Called, "other", None);
     assert_eq!(until, Some(due));
+}
+
+#[test]
+fn who_leaves_without_having_watched_calls_nobody() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    model.sleep(Side::Work, "watcher");
+    let other = model.sleep(Side::Work, "other");
+    model.state.wake_up(Side::Work, other, false);
+    assert!(model.woken().is_empty(), "the due time is still watched");
 }
 
 #[test]

@@ -1,0 +1,564 @@
+//! The whole state against a model as plain as can be: sorted lists, and
+//! threads that are only numbers. Every step is one critical section, as the
+//! monitor makes them; after each, the order of items, the books and who was
+//! woken must be what the model says, and the invariants at the top of
+//! `state.rs` must hold.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use Side::{Held, Idle, Space, Work};
+
+/// How long a thread is ready to wait.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    None,
+    Seconds(u64),
+    Endless,
+}
+
+/// Names a lease or a thread by its place, as far as there are that many.
+type Which = usize;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Offer(i32, Door, Patience),
+    Take(Patience),
+    Settle(Which, Outcome),
+    /// `None` is a delay without an end.
+    PutBack(Which, Option<u64>),
+    Hold(Which, Option<u64>),
+    Join(Patience),
+    /// A thread that was called, or whose time has come, gets the lock.
+    Arrive(Which),
+    Advance(u64),
+    Close,
+    Abort,
+}
+
+/// What a thread is in the middle of.
+#[derive(Debug)]
+enum Errand {
+    Take,
+    Offer(i32, Door),
+    Join,
+    Hold(Entry<u32>),
+}
+
+impl Errand {
+    fn side(&self) -> Side {
+        match self {
+            Self::Take => Work,
+            Self::Offer(..) => Space,
+            Self::Join => Idle,
+            Self::Hold(_) => Held,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    thread: u32,
+    ticket: Ticket,
+    errand: Errand,
+    /// When the thread gives up.
+    deadline: Option<Instant>,
+    /// When it wakes up by itself.
+    until: Option<Instant>,
+}
+
+struct Machine {
+    state: State<u32, u32>,
+    now: Instant,
+    capacity: usize,
+    phase: Phase,
+    /// In order of priority, then of arrival.
+    ready: Vec<Entry<u32>>,
+    /// In order of due time, then of arrival.
+    waiting: Vec<(Due, Entry<u32>)>,
+    leased: Vec<Entry<u32>>,
+    /// What the state should say of itself.
+    books: Stats,
+    /// Those asleep, each line in its order.
+    lines: [VecDeque<Sleeper>; 4],
+    /// Those called and not yet here.
+    called: Vec<Sleeper>,
+    threads: u32,
+}
+
+impl Machine {
+    fn new(capacity: usize) -> Self {
+        Self {
+            state: State::new(capacity),
+            now: Instant::now(),
+            capacity,
+            phase: Phase::Open,
+            ready: Vec::new(),
+            waiting: Vec::new(),
+            leased: Vec::new(),
+            books: Stats::default(),
+            lines: Default::default(),
+            called: Vec::new(),
+            threads: 0,
+        }
+    }
+
+    // ----- what the model expects -------------------------------------------
+
+    fn held(&self) -> usize {
+        let everybody = self.lines.iter().flatten().chain(&self.called);
+        everybody.filter(|s| s.errand.side() == Held).count()
+    }
+
+    fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len() + self.held()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+            && self.waiting.is_empty()
+            && self.leased.is_empty()
+            && self.held() == 0
+    }
+
+    fn is_finished(&self) -> bool {
+        let nothing_here = self.ready.is_empty() && self.waiting.is_empty();
+        match self.phase {
+            Phase::Open => false,
+            Phase::Closed => self.is_idle(),
+            Phase::Aborted => nothing_here,
+        }
+    }
+
+    fn admission(&self, door: Door) -> Admission {
+        match (self.phase, door) {
+            (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
+            (_, Door::InsideUnbounded) => Admission::Open,
+            _ if self.len() < self.capacity => Admission::Open,
+            _ => Admission::Full,
+        }
+    }
+
+    fn line(&self, side: Side) -> &VecDeque<Sleeper> {
+        &self.lines[side as usize]
+    }
+
+    fn is_called(&self, side: Side) -> bool {
+        self.called.iter().any(|s| s.errand.side() == side)
+    }
+
+    fn make_ready(&mut self, entry: Entry<u32>) {
+        self.ready.push(entry);
+        self.ready.sort_by_key(|entry| Reverse(entry.priority));
+    }
+
+    fn instant(&self, seconds: Option<u64>) -> Due {
+        let delay = seconds.map_or(Duration::MAX, Duration::from_secs);
+        Due::after(self.now, delay)
+    }
+
+    // ----- critical sections ------------------------------------------------
+
+    /// One look at the state; the thread sleeps if it may and must.
+    fn look(&mut self, errand: Errand, deadline: Option<Instant>, last: bool, turn: Turn) {
+        let unmet = match errand {
+            Errand::Take => self.take(turn),
+            Errand::Offer(priority, door) => self.offer(priority, door, turn, last),
+            Errand::Join => {
+                assert_eq!(self.state.is_idle(), self.is_idle());
+                (turn != Turn::Called && !self.is_idle()).then_some(Errand::Join)
+            }
+            Errand::Hold(entry) => self.hold(entry, last),
+        };
+        if let (Some(errand), false) = (unmet, last) {
+            self.fall_asleep(errand, deadline, turn);
+        }
+        self.wake();
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<Errand> {
+        while let Some((due, _)) = self.waiting.first() {
+            if *due > Due::At(self.now) {
+                break;
+            }
+            let (_, entry) = self.waiting.remove(0);
+            self.make_ready(entry);
+        }
+        let now = self.now;
+        match self.state.take(turn, || now) {
+            Take::Entry(entry) => {
+                assert_eq!(entry, self.ready.remove(0));
+                self.books.retries += u64::from(entry.returns > 0);
+                self.leased.push(entry);
+                None
+            }
+            Take::Empty => {
+                assert!(self.ready.is_empty() && !self.is_finished());
+                Some(Errand::Take)
+            }
+            Take::Finished => {
+                assert!(self.is_finished());
+                None
+            }
+        }
+    }
+
+    fn offer(&mut self, priority: i32, door: Door, turn: Turn, last: bool) -> Option<Errand> {
+        let admission = self.state.admission(door, turn);
+        assert_eq!(admission, self.admission(door));
+        match admission {
+            Admission::Open => {
+                self.books.accepted += 1;
+                let number = self.books.accepted;
+                assert_eq!(self.state.next_number(), number);
+                let item = number as u32;
+                self.state.accept(priority, item, door, turn);
+                self.make_ready(Entry {
+                    priority,
+                    returns: 0,
+                    item,
+                });
+                return None;
+            }
+            Admission::Full if !last => return Some(Errand::Offer(priority, door)),
+            Admission::Full | Admission::Closed => {}
+        }
+        self.state.refuse(Refusal::Refused, 1);
+        self.books.refused += 1;
+        None
+    }
+
+    fn hold(&mut self, entry: Entry<u32>, last: bool) -> Option<Errand> {
+        assert_eq!(self.state.phase(), self.phase);
+        if self.phase == Phase::Aborted {
+            self.state.give_up();
+        } else if last {
+            self.state.resume();
+            self.books.retries += 1;
+        } else {
+            return Some(Errand::Hold(entry));
+        }
+        self.leased.push(entry);
+        None
+    }
+
+    fn fall_asleep(&mut self, errand: Errand, deadline: Option<Instant>, turn: Turn) {
+        self.threads += 1;
+        let (thread, side) = (self.threads, errand.side());
+        let (ticket, until) = self.state.fall_asleep(side, turn, thread, deadline);
+        assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
+        let sleeper = Sleeper {
+            thread,
+            ticket,
+            errand,
+            deadline,
+            until,
+        };
+        let line = &mut self.lines[side as usize];
+        match turn {
+            Turn::Newcomer => line.push_back(sleeper),
+            Turn::Called | Turn::TimedOut => line.push_front(sleeper),
+        }
+    }
+
+    /// The end of a critical section: who is woken, and whether they should be.
+    fn wake(&mut self) {
+        let [work, space] = [Work, Space].map(|side| self.line(side).front().map(|s| s.thread));
+        let calls = [Work, Space].map(|side| self.is_called(side));
+        let woken: Vec<u32> = self.state.wakes().into_iter().flatten().collect();
+        let mut count = [0; 4];
+        for thread in woken {
+            let sides = [Work, Space, Idle, Held];
+            let place = |line: &VecDeque<Sleeper>| line.iter().position(|s| s.thread == thread);
+            let (side, place) = sides
+                .iter()
+                .find_map(|&side| Some((side, place(self.line(side))?)))
+                .expect("only sleepers are woken, and once");
+            count[side as usize] += 1;
+            match side {
+                Work if self.is_finished() => {}
+                Work if !self.ready.is_empty() => assert_eq!(Some(thread), work, "the first"),
+                Work => assert!(!self.waiting.is_empty(), "there is nothing to come for"),
+                Space if self.phase != Phase::Open => {}
+                Space => {
+                    assert_eq!(Some(thread), space, "the first");
+                    assert!(self.len() < self.capacity, "there is no room");
+                }
+                Idle => assert!(self.is_idle()),
+                Held => assert_eq!(self.phase, Phase::Aborted),
+            }
+            let sleeper = self.lines[side as usize].remove(place);
+            self.called.extend(sleeper);
+        }
+        // One call at a time, for the called thread calls the next.
+        let alone = |side: Side| count[side as usize] <= usize::from(!calls[side as usize]);
+        assert!(self.is_finished() || alone(Work));
+        assert!(self.phase != Phase::Open || alone(Space));
+        self.check();
+    }
+
+    // ----- what must hold at any time ---------------------------------------
+
+    fn check(&mut self) {
+        let (ready, waiting) = (self.ready.len(), self.waiting.len());
+        self.books.ready = ready as u64;
+        self.books.waiting = (waiting + self.held()) as u64;
+        self.books.running = self.leased.len() as u64;
+        assert_eq!(self.state.snapshot(), self.books);
+        assert_eq!(self.state.phase(), self.phase);
+        assert_eq!(self.state.len(), self.len());
+        assert_eq!(self.state.has_room(), self.len() < self.capacity);
+        for sleeper in self.lines.iter().flatten() {
+            assert!(self.state.is_asleep(sleeper.errand.side(), sleeper.ticket));
+        }
+        for sleeper in &self.called {
+            assert!(!self.state.is_asleep(sleeper.errand.side(), sleeper.ticket));
+        }
+
+        let nobody = |side: Side| self.line(side).is_empty();
+        // work
+        assert!(ready == 0 || nobody(Work) || self.is_called(Work));
+        // due
+        if let Some((Due::At(due), _)) = self.waiting.first() {
+            let watches = |s: &Sleeper| s.until.is_some_and(|until| until <= *due);
+            let is_watched = self.line(Work).iter().any(watches);
+            assert!(nobody(Work) || self.is_called(Work) || is_watched);
+        }
+        // space
+        let full = self.len() >= self.capacity;
+        assert!(full || nobody(Space) || self.is_called(Space));
+        // end
+        assert!(!self.is_finished() || nobody(Work));
+        assert!(self.phase == Phase::Open || nobody(Space));
+        assert!(!self.is_idle() || nobody(Idle));
+        assert!(self.phase != Phase::Aborted || nobody(Held));
+    }
+
+    // ----- steps ------------------------------------------------------------
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Offer(priority, door, patience) => {
+                // Only a lease opens the doors inside, and nobody waits there.
+                let outside = self.leased.is_empty() || door == Door::Outside;
+                let (door, patience) = match outside {
+                    true => (Door::Outside, patience),
+                    false => (door, Patience::None),
+                };
+                self.begin(Errand::Offer(priority, door), patience);
+            }
+            Step::Take(patience) => self.begin(Errand::Take, patience),
+            Step::Join(patience) => self.begin(Errand::Join, patience),
+            Step::Settle(which, outcome) => {
+                if let Some(entry) = self.end_lease(which) {
+                    self.settle(&[entry], outcome);
+                    self.wake();
+                }
+            }
+            Step::PutBack(which, delay) => {
+                let due = self.instant(delay);
+                if let Some(entry) = self.end_lease(which) {
+                    self.put_back(entry, due);
+                    self.wake();
+                }
+            }
+            Step::Hold(which, delay) => {
+                let due = self.instant(delay);
+                if self.phase == Phase::Aborted {
+                    return;
+                }
+                if let Some(entry) = self.end_lease(which) {
+                    self.state.hold();
+                    let is_due = due <= Due::At(self.now);
+                    self.look(Errand::Hold(entry), due.instant(), is_due, Turn::Newcomer);
+                }
+            }
+            Step::Arrive(which) => {
+                self.arrive(which);
+            }
+            Step::Advance(seconds) => {
+                self.now += Duration::from_secs(seconds);
+                self.check();
+            }
+            Step::Close => {
+                let closes = self.phase == Phase::Open;
+                assert_eq!(self.state.close(), closes);
+                if closes {
+                    self.phase = Phase::Closed;
+                }
+                self.wake();
+            }
+            Step::Abort => {
+                self.phase = Phase::Aborted;
+                let leftover = self.state.abort();
+                let mut expected = std::mem::take(&mut self.ready);
+                expected.extend(self.waiting.drain(..).map(|(_, entry)| entry));
+                assert_eq!(leftover.len(), expected.len());
+                assert_eq!(leftover.into_entries().collect::<Vec<_>>(), expected);
+                self.leased.extend(expected);
+                self.wake();
+            }
+        }
+    }
+
+    fn begin(&mut self, errand: Errand, patience: Patience) {
+        let deadline = match patience {
+            Patience::Seconds(seconds) => Some(self.now + Duration::from_secs(seconds)),
+            Patience::None | Patience::Endless => None,
+        };
+        let last = matches!(patience, Patience::None);
+        self.look(errand, deadline, last, Turn::Newcomer);
+    }
+
+    fn end_lease(&mut self, which: Which) -> Option<Entry<u32>> {
+        let place = which.checked_rem(self.leased.len())?;
+        Some(self.leased.remove(place))
+    }
+
+    fn settle(&mut self, entries: &[Entry<u32>], outcome: Outcome) {
+        self.state.settle(outcome, entries.len());
+        let count = entries.len() as u64;
+        self.books.settled += count;
+        *match outcome {
+            Outcome::Succeeded => &mut self.books.succeeded,
+            Outcome::Failed => &mut self.books.failed,
+            Outcome::Panicked => &mut self.books.panicked,
+            Outcome::Aborted => &mut self.books.aborted,
+        } += count;
+    }
+
+    fn put_back(&mut self, mut entry: Entry<u32>, due: Due) {
+        let answer = self.state.put_back(entry.clone(), due);
+        if self.phase == Phase::Aborted {
+            assert_eq!(answer, Err(entry.clone()));
+            self.leased.push(entry);
+        } else {
+            assert_eq!(answer, Ok(()));
+            entry.returns += 1;
+            self.waiting.push((due, entry));
+            self.waiting.sort_by_key(|(due, _)| *due);
+        }
+    }
+
+    /// Whether anybody could.
+    fn arrive(&mut self, which: Which) -> bool {
+        let now = self.now;
+        let has_to_wake = |s: &Sleeper| s.until.is_some_and(|until| until <= now);
+        let late: Vec<(usize, usize)> = (0..4)
+            .flat_map(|line| (0..self.lines[line].len()).map(move |place| (line, place)))
+            .filter(|&(line, place)| has_to_wake(&self.lines[line][place]))
+            .collect();
+        let Some(which) = which.checked_rem(self.called.len() + late.len()) else {
+            return false;
+        };
+        let (sleeper, turn) = match which.checked_sub(self.called.len()) {
+            None => (Some(self.called.remove(which)), Turn::Called),
+            Some(place) => {
+                let (line, place) = late[place];
+                (self.lines[line].remove(place), Turn::TimedOut)
+            }
+        };
+        let sleeper = sleeper.expect("the place was looked up");
+        let side = sleeper.errand.side();
+        self.state
+            .wake_up(side, sleeper.ticket, which.is_multiple_of(2));
+        let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
+        self.look(sleeper.errand, sleeper.deadline, last, turn);
+        true
+    }
+
+    // ----- the end ----------------------------------------------------------
+
+    fn only_waits_for_ever(&self) -> bool {
+        self.ready.is_empty()
+            && self.leased.is_empty()
+            && self.waiting.iter().all(|(due, _)| *due == Due::Never)
+            && self.line(Held).iter().all(|s| s.until.is_none())
+    }
+
+    /// Whatever has happened, the queue comes to its end, and nobody is left
+    /// behind: all that moves the sleepers is calls and time.
+    fn finish(mut self, gently: bool) {
+        self.step(Step::Close);
+        for _ in 0..1_000 {
+            if !gently || self.only_waits_for_ever() {
+                break;
+            }
+            while self.arrive(0) {}
+            let leased = std::mem::take(&mut self.leased);
+            self.settle(&leased, Outcome::Succeeded);
+            self.wake();
+            if self.line(Work).is_empty() && self.called.is_empty() {
+                self.step(Step::Take(Patience::None));
+            }
+            self.step(Step::Advance(10));
+        }
+        assert!(!gently || self.only_waits_for_ever());
+        self.step(Step::Abort);
+        while self.arrive(0) {}
+        let leased = std::mem::take(&mut self.leased);
+        self.settle(&leased, Outcome::Aborted);
+        self.wake();
+        while self.arrive(0) {}
+        assert!(self.lines.iter().all(VecDeque::is_empty));
+        assert_eq!(self.books.settled, self.books.accepted);
+    }
+}
+
+fn patience() -> impl Strategy<Value = Patience> {
+    prop_oneof![
+        3 => Just(Patience::None),
+        2 => (0..6_u64).prop_map(Patience::Seconds),
+        3 => Just(Patience::Endless),
+    ]
+}
+
+fn delay() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![9 => (0..6_u64).prop_map(Some), 1 => Just(None)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let door = prop_oneof![
+        4 => Just(Door::Outside),
+        1 => Just(Door::Inside),
+        1 => Just(Door::InsideUnbounded),
+    ];
+    let outcome = prop_oneof![
+        Just(Outcome::Succeeded),
+        Just(Outcome::Failed),
+        Just(Outcome::Panicked),
+        Just(Outcome::Aborted),
+    ];
+    prop_oneof![
+        60 => (-1..2, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
+        60 => patience().prop_map(Step::Take),
+        30 => (any::<Which>(), outcome).prop_map(|(w, o)| Step::Settle(w, o)),
+        30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),
+        15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
+        10 => patience().prop_map(Step::Join),
+        80 => any::<Which>().prop_map(Step::Arrive),
+        20 => (0..4_u64).prop_map(Step::Advance),
+        1 => Just(Step::Close),
+        1 => Just(Step::Abort),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn agrees_with_sorted_lists(
+        capacity in 1..5_usize,
+        steps in prop::collection::vec(step(), 0..250),
+        gently in any::<bool>(),
+    ) {
+        let mut machine = Machine::new(capacity);
+        for step in steps {
+            machine.step(step);
+        }
+        machine.finish(gently);
+    }
+}
