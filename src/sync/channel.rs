@@ -8,15 +8,16 @@ use std::sync::Arc;
 use crossbeam_channel::{RecvError, SendError, TryRecvError};
 
 use super::modelled::{Condvar, Mutex};
+use super::world;
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    arrived: Condvar,
-}
+type Shared<T> = Mutex<State<T>>;
 
 struct State<T> {
     queue: VecDeque<T>,
     senders: usize,
+    /// Receivers that sleep and have not been called, the oldest first. Each
+    /// value calls one, so there are never values and nobody to take them.
+    asleep: VecDeque<Arc<Condvar>>,
 }
 
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
@@ -25,42 +26,54 @@ pub(crate) struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T>(Arc<Shared<T>>);
 
 pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            queue: VecDeque::new(),
-            senders: 1,
-        }),
-        arrived: Condvar::new(),
-    });
+    let shared = Arc::new(Mutex::new(State {
+        queue: VecDeque::new(),
+        senders: 1,
+        asleep: VecDeque::new(),
+    }));
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
 impl<T> Sender<T> {
     pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
-        self.0.state.lock().queue.push_back(value);
-        self.0.arrived.notify_one();
+        let mut state = self.0.lock();
+        state.queue.push_back(value);
+        let called = world::order().take(&mut state.asleep);
+        drop(state);
+        if let Some(receiver) = called {
+            receiver.notify_one();
+        }
         Ok(())
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.state.lock().senders += 1;
+        self.0.lock().senders += 1;
         Self(Arc::clone(&self.0))
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.0.state.lock().senders -= 1;
-        self.0.arrived.notify_all();
+        let mut state = self.0.lock();
+        state.senders -= 1;
+        if state.senders > 0 {
+            return;
+        }
+        // Every receiver sees the end.
+        let mut called = std::mem::take(&mut state.asleep);
+        drop(state);
+        while let Some(receiver) = world::order().take(&mut called) {
+            receiver.notify_one();
+        }
     }
 }
 
 impl<T> Receiver<T> {
     /// Takes a value if one is there.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.lock();
         match state.queue.pop_front() {
             Some(value) => Ok(value),
             None if state.senders == 0 => Err(TryRecvError::Disconnected),
@@ -70,7 +83,7 @@ impl<T> Receiver<T> {
 
     /// Waits for a value, or for the last sender to leave.
     pub fn recv(&self) -> Result<T, RecvError> {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.lock();
         loop {
             if let Some(value) = state.queue.pop_front() {
                 return Ok(value);
@@ -78,7 +91,9 @@ impl<T> Receiver<T> {
             if state.senders == 0 {
                 return Err(RecvError);
             }
-            state = self.0.arrived.wait(state);
+            let receiver = Arc::new(Condvar::new());
+            state.asleep.push_back(Arc::clone(&receiver));
+            state = receiver.wait(state);
         }
     }
 
@@ -94,7 +109,7 @@ impl<T> Receiver<T> {
 
     /// How many values wait to be taken.
     pub fn len(&self) -> usize {
-        self.0.state.lock().queue.len()
+        self.0.lock().queue.len()
     }
 
     /// Whether no value waits to be taken.

@@ -5,10 +5,12 @@
 //! that are due, taking each gate first: by then the waiter waits, so the ring
 //! is not lost. The clock's own lock is never held across a gate.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::checker::sync::{Condvar, Mutex, MutexGuard};
+use super::world;
 
 /// The instant at which every model starts.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -55,22 +57,29 @@ pub fn now() -> Instant {
     clock().now()
 }
 
+/// How many waits there are that the clock could end. A wait that is counted
+/// here sleeps before anybody else gets at its queue.
+pub fn timed_waits() -> usize {
+    clock().alarms.len()
+}
+
 /// Moves the model's clock forward and wakes every wait that is due by then.
 ///
 /// Time does not move by itself in a model. End a model that waits for time
 /// with `advance(Duration::MAX)`: all the time there is has passed.
 pub fn advance(by: Duration) {
-    let due: Vec<Alarm> = {
+    let mut due: VecDeque<Alarm> = {
         let mut clock = clock();
         clock.elapsed = clock.elapsed.max(clock.elapsed.saturating_add(by).min(END));
         let now = clock.now();
-        let (due, later) = std::mem::take(&mut clock.alarms)
+        let (due, later): (Vec<_>, _) = std::mem::take(&mut clock.alarms)
             .into_iter()
             .partition(|alarm| alarm.deadline <= now);
         clock.alarms = later;
-        due
+        due.into()
     };
-    for alarm in due {
+    let order = world::order();
+    while let Some(alarm) = order.take(&mut due) {
         drop(alarm.gate.lock());
         alarm.condvar.notify_one();
     }

@@ -27,3 +27,5 @@ mod modelled;
 pub use modelled::Receiver;
 #[cfg(any(loom, shuttle))]
 pub(crate) use modelled::*;
+#[cfg(any(loom, shuttle))]
+pub(crate) mod world;

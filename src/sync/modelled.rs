@@ -12,7 +12,7 @@ pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 pub(crate) use super::checker::LOOKS;
 pub(crate) use super::checker::sync::atomic::AtomicBool;
-use super::{checker, clock};
+use super::{checker, clock, world};
 
 /// None of them spins: to the checker a pause is a yield.
 pub(crate) const SPIN_LOOKS: u32 = 0;
@@ -102,11 +102,6 @@ impl Condvar {
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
-
-    /// For the channel only: every receiver sees the end.
-    pub(super) fn notify_all(&self) {
-        self.0.notify_all();
-    }
 }
 
 pub(crate) fn now() -> Instant {
@@ -124,7 +119,7 @@ pub(crate) fn random_seed() -> u64 {
 }
 
 pub(crate) mod thread {
-    use super::{checker, io};
+    use super::{checker, io, world};
 
     pub(crate) use super::checker::thread::{JoinHandle, ThreadId};
 
@@ -145,6 +140,9 @@ pub(crate) mod thread {
         _stack_size: Option<usize>,
         body: Box<dyn FnOnce() + Send>,
     ) -> io::Result<JoinHandle<()>> {
+        if !world::admits_thread() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         checker::thread::Builder::new().name(name).spawn(body)
     }
 }

@@ -1,0 +1,70 @@
+//! What a model may decide about the world around the queues.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::checker;
+
+/// Which of several sleepers is woken first, where more than one could be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The one that has slept the longest.
+    #[default]
+    Oldest,
+    /// The one that fell asleep last.
+    Newest,
+}
+
+impl Order {
+    /// Takes the next one out of a list that begins with the oldest.
+    pub(super) fn take<T>(self, sleepers: &mut VecDeque<T>) -> Option<T> {
+        match self {
+            Self::Oldest => sleepers.pop_front(),
+            Self::Newest => sleepers.pop_back(),
+        }
+    }
+}
+
+/// What a model may decide about the world around the queues.
+struct World {
+    order: Order,
+    threads_allowed: usize,
+}
+
+checker::lazy_static! {
+    // One per execution of a model. No schedule depends on the lock, which is
+    // never held across anything that the checker sees.
+    static ref WORLD: Mutex<World> = Mutex::new(World {
+        order: Order::default(),
+        threads_allowed: usize::MAX,
+    });
+}
+
+fn world() -> MutexGuard<'static, World> {
+    WORLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says in which order this execution of the model wakes threads, where that
+/// is not decided by a queue: receivers that wait for results, and waits that
+/// are due at the same move of the clock. Call it first.
+pub fn wake(order: Order) {
+    world().order = order;
+}
+
+pub(super) fn order() -> Order {
+    world().order
+}
+
+/// Lets the queues start only so many more threads in this execution of the
+/// model: the next one does not start.
+pub fn allow_threads(count: usize) {
+    world().threads_allowed = count;
+}
+
+/// Whether one more thread starts.
+pub(super) fn admits_thread() -> bool {
+    let mut world = world();
+    let admits = world.threads_allowed > 0;
+    world.threads_allowed = world.threads_allowed.saturating_sub(1);
+    admits
+}

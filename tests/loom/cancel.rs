@@ -1,0 +1,167 @@
+//! Ending early: every task is settled once, whoever ends the queue.
+
+use loom::thread;
+use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, RetryWaits, WorkerResult};
+
+use crate::support::{Bound::*, Fault, SECOND, accepted, echo, lose_a_result, model, start};
+
+fn is_aborted<R, E>(result: &WorkerResult<u32, R, E>) -> bool {
+    result
+        .outcome
+        .as_ref()
+        .is_err_and(|failure| failure.error.is_aborted())
+}
+
+// A hang would mean that drain waited for a delay that the cancel had ended, or
+// for results that nobody publishes; a missing result, that the drain collected
+// before the canceller had published.
+fn cancel_while_draining(waits: RetryWaits, fault: Fault) {
+    // How many of the two were attempted.
+    let attempted = match waits {
+        RetryWaits::FreeWorker => 0..=2,
+        RetryWaits::HoldWorker => 0..=1,
+    };
+    model(Preemptions(4), 850).outcomes(attempted, move || {
+        let queue = start(
+            |_: &Attempt<'_, u32>| Err::<(), _>("no"),
+            QueueOptions::new(2, 1)
+                .backoff(Backoff::constant(SECOND))
+                .max_retries(1)
+                .retry_waits(waits),
+        );
+        queue.submit_all([1, 2]).unwrap();
+        let submitter = queue.submitter();
+        let drainer = thread::spawn(move || queue.into_inner().drain());
+        if fault != Fault::NoCancel {
+            submitter.cancel();
+        }
+        // Whatever the drainer sees, the books say the same.
+        let results = drainer.join().unwrap();
+        let stats = submitter.stats();
+        assert_eq!(results.len(), 2);
+        assert_eq!((stats.accepted, stats.settled), (2, 2));
+        let aborted = results.iter().filter(|r| is_aborted(r)).count();
+        assert_eq!(stats.aborted, aborted as u64);
+        assert_eq!(stats.failed, 2 - aborted as u64);
+        for result in &results {
+            assert!(result.attempts == 1 || (result.attempts == 0 && is_aborted(result)));
+        }
+        results.iter().filter(|r| r.attempts == 1).count()
+    });
+}
+
+#[test]
+fn cancel_ends_a_drain_and_every_task_has_its_result() {
+    cancel_while_draining(RetryWaits::FreeWorker, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn cancel_ends_a_drain_and_every_task_has_its_result_can_fail() {
+    cancel_while_draining(RetryWaits::FreeWorker, Fault::NoCancel);
+}
+
+#[test]
+fn cancel_ends_a_delay_in_a_workers_hands() {
+    cancel_while_draining(RetryWaits::HoldWorker, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn cancel_ends_a_delay_in_a_workers_hands_can_fail() {
+    cancel_while_draining(RetryWaits::HoldWorker, Fault::NoCancel);
+}
+
+// A hang would mean that two cancellers wait for each other; a missing result,
+// that one found the publisher gone with tasks in its hands.
+fn two_cancels(fault: Fault) {
+    model(Preemptions(4), 3_900).outcomes([0, 1, 2], move || {
+        let queue = start(echo, QueueOptions::new(2, 1));
+        queue.submit_all([1, 2]).unwrap();
+        lose_a_result(&queue, fault);
+        let submitter = queue.submitter();
+        let canceller = thread::spawn(move || submitter.cancel());
+        let results = queue.into_inner().abort();
+        canceller.join().unwrap();
+        assert_eq!(results.len(), 2, "the results");
+        results.iter().filter(|r| is_aborted(r)).count()
+    });
+}
+
+#[test]
+fn two_cancels_publish_each_task_once() {
+    two_cancels(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the results")]
+fn two_cancels_publish_each_task_once_can_fail() {
+    two_cancels(Fault::ResultLost);
+}
+
+// A hang would mean that a cancel forgot the submitters that sleep.
+fn blocked_submit(fault: Fault) {
+    model(Exhaustive, 2_600).outcomes([true, false], move || {
+        let options = QueueOptions::new(1, 1).results(ResultsPolicy::Discard);
+        let queue = start(echo, options);
+        queue.submit(1).unwrap();
+        let submitter = queue.submitter();
+        let producer = thread::spawn(move || submitter.submit(2).is_ok());
+        if fault != Fault::NoCancel {
+            queue.cancel();
+        }
+        let accepted = producer.join().unwrap();
+        let submitter = queue.submitter();
+        drop(queue);
+        let stats = submitter.stats();
+        assert_eq!(stats.settled, 1 + u64::from(accepted));
+        assert_eq!(stats.refused, u64::from(!accepted));
+        accepted
+    });
+}
+
+#[test]
+fn cancel_ends_a_blocked_submit() {
+    blocked_submit(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn cancel_ends_a_blocked_submit_can_fail() {
+    blocked_submit(Fault::NoCancel);
+}
+
+// A hang would mean that the abort left a submitter waiting for room; a wrong
+// count, that a task is neither in the results nor handed back.
+fn submits_and_abort(fault: Fault) {
+    model(Preemptions(4), 4_100).outcomes([0, 1, 2], move || {
+        let queue = start(echo, QueueOptions::new(1, 1));
+        let submitter = queue.submitter();
+        let producer = thread::spawn(move || {
+            [1, 2]
+                .map(|payload| accepted(submitter.submit(payload), payload))
+                .map(usize::from)
+        });
+        lose_a_result(&queue, fault);
+        let results = queue.into_inner().abort();
+        let accepted = producer.join().unwrap();
+        assert!(
+            accepted[1] <= accepted[0],
+            "closed never becomes open again"
+        );
+        let accepted = accepted[0] + accepted[1];
+        assert_eq!(results.len(), accepted, "the results");
+        accepted
+    });
+}
+
+#[test]
+fn an_abort_settles_or_refuses_every_task() {
+    submits_and_abort(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the results")]
+fn an_abort_settles_or_refuses_every_task_can_fail() {
+    submits_and_abort(Fault::ResultLost);
+}

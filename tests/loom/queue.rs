@@ -1,0 +1,379 @@
+//! The shelf alone: items, room, and idleness.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use taskshelf::model::{advance, timed_waits};
+use taskshelf::{Lease, PriorityQueue, TryPushError};
+
+use crate::support::{Bound::*, Fault, Fragile, Meeting, SECOND, beside, model};
+
+// A hang would mean that a consumer slept through the close, or that a sleeper
+// was called for an item that another had taken, and nobody else was.
+fn close_ends(consumers: usize, fault: Fault) {
+    let exploration = match consumers {
+        1 => model(Exhaustive, 21),
+        _ => model(Preemptions(4), 1_900),
+    };
+    exploration.check(move || {
+        let queue = Arc::new(PriorityQueue::new(2));
+        let poppers: Vec<_> = (0..consumers)
+            .map(|_| beside(&queue, |queue| queue.iter().collect::<Vec<i32>>()))
+            .collect();
+        queue.push(0, 1).unwrap();
+        queue.push(1, 2).unwrap();
+        if fault != Fault::NoClose {
+            queue.close();
+        }
+        let mut popped: Vec<i32> = poppers
+            .into_iter()
+            .flat_map(|p| p.join().unwrap())
+            .collect();
+        popped.sort();
+        assert_eq!(popped, [1, 2]);
+    });
+}
+
+#[test]
+fn a_closed_queue_gives_everything_and_ends() {
+    close_ends(1, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_closed_queue_gives_everything_and_ends_can_fail() {
+    close_ends(1, Fault::NoClose);
+}
+
+#[test]
+fn close_ends_two_consumers_and_loses_nothing() {
+    close_ends(2, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn close_ends_two_consumers_and_loses_nothing_can_fail() {
+    close_ends(2, Fault::NoClose);
+}
+
+// A hang would mean that a consumer was left asleep with an item ready: both
+// are needed, for the two items wait for each other. With one push of both, one
+// call has to lead to the next.
+fn two_items_meet(pushes: usize, fault: Fault) {
+    model(Exhaustive, 270).check(move || {
+        let queue = Arc::new(PriorityQueue::new(2));
+        let meeting = Arc::new(Meeting::default());
+        let consumers = [(); 2].map(|()| {
+            let meeting = Arc::clone(&meeting);
+            beside(&queue, move |queue| {
+                queue.pop().unwrap();
+                meeting.meet(2);
+            })
+        });
+        let items = [(0, 1), (0, 2)];
+        let last = if fault == Fault::NobodySubmits { 1 } else { 2 };
+        match pushes {
+            1 => drop(queue.push_all(items[..last].to_vec())),
+            _ => items[..last]
+                .iter()
+                .for_each(|&(priority, item)| queue.push(priority, item).unwrap()),
+        }
+        consumers.into_iter().for_each(|c| c.join().unwrap());
+    });
+}
+
+#[test]
+fn no_consumer_sleeps_while_something_is_ready() {
+    two_items_meet(2, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn no_consumer_sleeps_while_something_is_ready_can_fail() {
+    two_items_meet(2, Fault::NobodySubmits);
+}
+
+#[test]
+fn one_call_leads_to_the_next() {
+    two_items_meet(1, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_call_leads_to_the_next_can_fail() {
+    two_items_meet(1, Fault::NobodySubmits);
+}
+
+// A hang would mean that the pop freed a slot and called nobody, or that the
+// close left a submitter asleep.
+fn blocked_push(fault: Fault) {
+    let expected = [(false, false), (true, false), (true, true)];
+    model(Exhaustive, 170).outcomes(expected, move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        queue.push(0, 0).unwrap();
+        let pusher = beside(&queue, |queue| queue.push(0, 1).is_ok());
+        let popper = beside(&queue, |queue| (queue.pop(), queue.try_pop().ok()));
+        if fault != Fault::NoClose {
+            queue.close();
+        }
+        let accepted = pusher.join().unwrap();
+        let (first, second) = popper.join().unwrap();
+        assert_eq!(first, Some(0));
+        let rest = queue.abort();
+        assert_eq!(
+            usize::from(accepted),
+            rest.len() + usize::from(second.is_some())
+        );
+        (accepted, second.is_some())
+    });
+}
+
+#[test]
+fn a_blocked_push_ends_with_room_or_with_the_close() {
+    blocked_push(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_blocked_push_ends_with_room_or_with_the_close_can_fail() {
+    blocked_push(Fault::NoClose);
+}
+
+// A hang would mean that the close called one of two submitters, and that the
+// other waits for room that nobody makes.
+fn close_with_two_pushers(fault: Fault) {
+    model(Exhaustive, 93).check(move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        queue.push(0, 0).unwrap();
+        let pushers = [1, 2].map(|item| {
+            beside(&queue, move |queue| {
+                assert_eq!(queue.push(0, item).unwrap_err().0, item);
+            })
+        });
+        if fault != Fault::NoClose {
+            queue.close();
+        }
+        pushers.into_iter().for_each(|p| p.join().unwrap());
+        assert_eq!(queue.pop(), Some(0));
+        assert_eq!(queue.pop(), None);
+    });
+}
+
+#[test]
+fn close_wakes_every_blocked_push() {
+    close_with_two_pushers(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn close_wakes_every_blocked_push_can_fail() {
+    close_with_two_pushers(Fault::NoClose);
+}
+
+// A hang would mean that a freed slot was left to a submitter that nobody woke.
+// Nothing is closed until both are in.
+fn slots_freed_one_by_one(capacity: usize, fault: Fault) {
+    model(Exhaustive, 4_500).check(move || {
+        let queue = Arc::new(PriorityQueue::new(capacity));
+        queue.push_all(vec![(0, 0); capacity]).unwrap();
+        let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
+        let pops = if fault == Fault::NobodyTakes { 1 } else { 2 };
+        for _ in 0..pops {
+            queue.pop().unwrap();
+            assert!(queue.len() <= capacity);
+        }
+        pushers.into_iter().for_each(|p| p.join().unwrap());
+        assert_eq!(queue.abort().len(), capacity);
+    });
+}
+
+#[test]
+fn each_freed_slot_lets_a_blocked_push_in() {
+    slots_freed_one_by_one(1, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn each_freed_slot_lets_a_blocked_push_in_can_fail() {
+    slots_freed_one_by_one(1, Fault::NobodyTakes);
+}
+
+#[test]
+fn each_of_several_freed_slots_lets_a_blocked_push_in() {
+    slots_freed_one_by_one(2, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn each_of_several_freed_slots_lets_a_blocked_push_in_can_fail() {
+    slots_freed_one_by_one(2, Fault::NobodyTakes);
+}
+
+// A hang would mean that of two slots freed at once one was left to a submitter
+// that nobody woke.
+fn slots_freed_at_once(fault: Fault) {
+    model(Exhaustive, 69).check(move || {
+        let queue = Arc::new(PriorityQueue::new(2));
+        queue.push_all([(0, 0), (0, 0)]).unwrap();
+        let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
+        let mut buffer = Vec::new();
+        let limit = if fault == Fault::NobodyTakes { 1 } else { 2 };
+        let mut popped = queue.pop_many(&mut buffer, limit);
+        pushers.into_iter().for_each(|p| p.join().unwrap());
+        assert!(queue.len() <= 2);
+        popped += queue.abort().len();
+        assert_eq!(popped, 4);
+    });
+}
+
+#[test]
+fn two_slots_freed_at_once_let_two_blocked_pushes_in() {
+    slots_freed_at_once(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn two_slots_freed_at_once_let_two_blocked_pushes_in_can_fail() {
+    slots_freed_at_once(Fault::NobodyTakes);
+}
+
+// A hang would mean that a settle did not look for those who wait for it, or
+// called only one of them.
+fn two_joiners(fault: Fault) {
+    model(Exhaustive, 750).check(move || {
+        let queue = Arc::new(PriorityQueue::new(2));
+        queue.push_all([(0, 1), (0, 2)]).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let worker = {
+            let done = Arc::clone(&done);
+            beside(&queue, move |queue| {
+                let lease = Lease::next(queue.lease().unwrap()).unwrap();
+                done.store(true, SeqCst);
+                match fault {
+                    Fault::LeaseForgotten => std::mem::forget(lease),
+                    _ => drop(lease),
+                }
+            })
+        };
+        let other = {
+            let done = Arc::clone(&done);
+            beside(&queue, move |queue| {
+                queue.join();
+                assert!(done.load(SeqCst));
+            })
+        };
+        queue.join();
+        assert!(done.load(SeqCst));
+        other.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn join_returns_after_the_last_settle() {
+    two_joiners(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn join_returns_after_the_last_settle_can_fail() {
+    two_joiners(Fault::LeaseForgotten);
+}
+
+// Seen as asleep before the idle moment and back without it, the joiner would
+// have been trapped by the item that came next: a hang, had it no timeout.
+fn busy_queue(fault: Fault) {
+    let expected = [(true, true), (false, true), (false, false)];
+    model(Exhaustive, 100).outcomes(expected, move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        queue.push(0, 1).unwrap();
+        let lease = queue.lease().unwrap();
+        let joiner = beside(&queue, |queue| queue.join_timeout(SECOND));
+        let asleep = timed_waits() == 1;
+        match fault {
+            Fault::LeaseForgotten => std::mem::forget(lease),
+            _ => drop(lease),
+        }
+        // Never idle again.
+        queue.push(0, 2).unwrap();
+        advance(Duration::MAX);
+        (asleep, joiner.join().unwrap())
+    });
+}
+
+#[test]
+fn a_busy_queue_does_not_trap_a_joiner() {
+    busy_queue(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_busy_queue_does_not_trap_a_joiner_can_fail() {
+    busy_queue(Fault::LeaseForgotten);
+}
+
+// A hang would mean that the settle which empties a closed queue called one of
+// two consumers.
+fn last_settle(fault: Fault) {
+    model(Exhaustive, 340).check(move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        queue.push(0, 1).unwrap();
+        let lease = Fragile::new(queue.lease().unwrap());
+        let poppers = [(); 2].map(|()| beside(&queue, |queue| queue.pop()));
+        queue.close();
+        if fault != Fault::LeaseForgotten {
+            drop(lease.into_inner());
+        } else {
+            std::mem::forget(lease);
+        }
+        poppers
+            .into_iter()
+            .for_each(|p| assert_eq!(p.join().unwrap(), None));
+    });
+}
+
+#[test]
+fn the_settle_that_empties_a_closed_queue_ends_every_consumer() {
+    last_settle(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn the_settle_that_empties_a_closed_queue_ends_every_consumer_can_fail() {
+    last_settle(Fault::LeaseForgotten);
+}
+
+// A leak would mean that a payload stays in a queue that is gone; it is
+// refused, handed out, or dropped. A hang, that the abort left a push asleep.
+fn tracked_items(fault: Fault) {
+    model(Exhaustive, 17).check(move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        let pusher = beside(&queue, |queue| {
+            let _ = queue.push(0, loom::sync::Arc::new(1));
+            let _ = match queue.try_push(0, loom::sync::Arc::new(2)) {
+                Ok(()) => None,
+                Err(TryPushError::Full(item) | TryPushError::Closed(item)) => Some(item),
+            };
+        });
+        if let Some(lease) = queue.lease() {
+            match fault {
+                Fault::Leak => std::mem::forget(Lease::into_inner(lease)),
+                _ => drop(Lease::retry_after(lease, SECOND)),
+            }
+        }
+        drop(queue.abort());
+        pusher.join().unwrap();
+    });
+}
+
+#[test]
+fn no_item_is_leaked() {
+    tracked_items(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "leak")]
+fn no_item_is_leaked_can_fail() {
+    tracked_items(Fault::Leak);
+}

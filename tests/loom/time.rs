@@ -1,0 +1,159 @@
+//! Waits that have a deadline, the clock that ends them, and what these models
+//! rely on: that loom and `support` report what goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use taskshelf::model::advance;
+use taskshelf::{Lease, PopTimeoutError, PriorityQueue, PushTimeoutError};
+
+use crate::support::{Bound::*, Fault, SECOND, beside, model};
+
+// A hang would mean that the call for the one slot went to a submitter whose
+// time ran out, and that it was not passed on.
+fn timed_push(fault: Fault) {
+    model(Preemptions(3), 13_000).outcomes([true, false], move || {
+        let queue = Arc::new(PriorityQueue::new(1));
+        queue.push(0, 0).unwrap();
+        let timed = beside(&queue, |queue| match queue.push_timeout(0, 1, SECOND) {
+            Ok(()) => true,
+            Err(PushTimeoutError::Timeout(1)) => false,
+            Err(error) => panic!("{error}"),
+        });
+        let patient = beside(&queue, |queue| queue.push(0, 2).unwrap());
+        let clock = thread::spawn(move || {
+            if fault != Fault::ClockStands {
+                advance(Duration::MAX);
+            }
+        });
+        assert_eq!(queue.pop(), Some(0));
+        // One of the two is in by now, or on its way.
+        let first = queue.pop().unwrap();
+        clock.join().unwrap();
+        let timed = timed.join().unwrap();
+        if timed {
+            queue.pop().unwrap();
+        }
+        patient.join().unwrap();
+        assert!(first == 1 || first == 2);
+        assert!(queue.is_empty());
+        timed
+    });
+}
+
+#[test]
+fn a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next() {
+    timed_push(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next_can_fail() {
+    timed_push(Fault::ClockStands);
+}
+
+// A hang would mean that an item was left to a consumer whose time ran out
+// after it had been called, and that the other sleeps on.
+fn timed_pop(fault: Fault) {
+    model(Preemptions(3), 200)
+        .in_both_orders()
+        .outcomes([true, false], move || {
+            let queue = Arc::new(PriorityQueue::new(2));
+            let timed = beside(&queue, |queue| {
+                let popped = queue.pop_timeout(SECOND);
+                assert!(popped != Err(PopTimeoutError::Closed));
+                popped.is_ok()
+            });
+            let patient = beside(&queue, |queue| queue.pop().unwrap());
+            queue.push(0, 1).unwrap();
+            if fault != Fault::ClockStands {
+                advance(Duration::MAX);
+            }
+            let timed = timed.join().unwrap();
+            if timed {
+                queue.push(0, 2).unwrap();
+            }
+            patient.join().unwrap();
+            timed
+        });
+}
+
+#[test]
+fn an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next() {
+    timed_pop(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next_can_fail() {
+    timed_pop(Fault::ClockStands);
+}
+
+// A hang would mean that the clock's last move leaves waits that begin after it
+// to wait for ever.
+fn later_waits(fault: Fault) {
+    model(Exhaustive, 1).check(move || {
+        if fault != Fault::ClockStands {
+            advance(Duration::MAX);
+        }
+        let queue = PriorityQueue::new(1);
+        assert_eq!(queue.pop_timeout(SECOND), Err(PopTimeoutError::Timeout));
+        queue.push(0, 1).unwrap();
+        Lease::retry_after(queue.lease().unwrap(), SECOND).unwrap();
+        assert_eq!(queue.pop(), Some(1));
+        assert!(queue.join_timeout(SECOND));
+    });
+}
+
+#[test]
+fn all_the_time_there_is_has_passed_for_later_waits_too() {
+    later_waits(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn all_the_time_there_is_has_passed_for_later_waits_too_can_fail() {
+    later_waits(Fault::ClockStands);
+}
+
+// ----- the models' own instruments ------------------------------------------
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_notification_without_the_lock_is_reported() {
+    model(Exhaustive, 1).check(|| {
+        let bell = Arc::new((Mutex::new(false), Condvar::new()));
+        let ringer = beside(&bell, |(rung, bell)| {
+            let before = *rung.lock().unwrap();
+            bell.notify_one();
+            *rung.lock().unwrap() = !before;
+        });
+        let (rung, heard) = &*bell;
+        let mut rung = rung.lock().unwrap();
+        while !*rung {
+            rung = heard.wait(rung).unwrap();
+        }
+        drop(rung);
+        ringer.join().unwrap();
+    });
+}
+
+#[test]
+#[should_panic(expected = "executions were explored")]
+fn an_exploration_that_shrinks_is_reported() {
+    model(Exhaustive, 2).check(|| ());
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn an_outcome_that_never_comes_about_is_reported() {
+    model(Exhaustive, 1).outcomes([1, 2], || 1);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn an_outcome_that_is_not_expected_is_reported() {
+    model(Exhaustive, 1).outcomes([], || 1);
+}
