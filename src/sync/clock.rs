@@ -57,8 +57,9 @@ pub fn now() -> Instant {
     clock().now()
 }
 
-/// How many waits there are that the clock could end. A wait that is counted
-/// here sleeps before anybody else gets at its queue.
+/// How many waits there are that the clock could end. A wait counts from before
+/// it lets go of its queue's lock until after it has that lock again: seen
+/// here, it sleeps, or has been woken.
 pub fn timed_waits() -> usize {
     clock().alarms.len()
 }

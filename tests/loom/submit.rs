@@ -249,7 +249,7 @@ fn a_handler_adds_tasks_while_the_queue_drains() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn a_handler_adds_tasks_while_the_queue_drains_can_fail() {
     child_that_its_parent_waits_for(Fault::NobodySubmits);
 }
@@ -282,7 +282,7 @@ fn no_worker_sleeps_while_a_task_is_ready() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn no_worker_sleeps_while_a_task_is_ready_can_fail() {
     tasks_that_meet(Fault::NobodySubmits);
 }

@@ -47,8 +47,10 @@ pub(crate) enum Fault {
     LeaseForgotten,
     /// Somebody else may take a result.
     ResultLost,
-    /// What should race comes one after the other.
+    /// What should race has been done before.
     NoRace,
+    /// Every attempt succeeds.
+    NothingFails,
     /// A payload is forgotten.
     Leak,
     /// Every thread starts.
@@ -93,7 +95,7 @@ impl Model {
     pub(crate) fn check(self, body: impl Fn() + Send + Sync + 'static) {
         let body = Arc::new(body);
         for &order in self.orders {
-            self.explore(order, Arc::clone(&body));
+            self.expect_floor(self.explore(order, Arc::clone(&body)));
         }
     }
 
@@ -115,20 +117,21 @@ impl Model {
                 let outcome = body();
                 sink.lock().unwrap().insert(outcome);
             };
-            self.explore(order, Arc::new(body));
+            let executions = self.explore(order, Arc::new(body));
             assert_eq!(*seen.lock().unwrap(), expected, "the outcomes, {order:?}");
+            self.expect_floor(executions);
         }
     }
 
-    fn explore(&self, order: Order, body: Arc<impl Fn() + Send + Sync + 'static>) {
+    /// Returns how many executions there were.
+    fn explore(&self, order: Order, body: Arc<impl Fn() + Send + Sync + 'static>) -> u32 {
         let mut builder = loom::model::Builder::new();
         builder.max_branches = 20_000;
         // Either would end the exploration early and call it a success.
         builder.max_permutations = None;
         builder.max_duration = None;
-        let overridden = builder.preemption_bound.is_some();
-        if let (false, Bound::Preemptions(bound)) = (overridden, self.bound) {
-            builder.preemption_bound = Some(bound);
+        if let Bound::Preemptions(bound) = self.bound {
+            builder.preemption_bound.get_or_insert(bound);
         }
         let executions = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&executions);
@@ -137,7 +140,11 @@ impl Model {
             wake(order);
             body();
         });
-        let executions = executions.load(Relaxed);
+        executions.load(Relaxed)
+    }
+
+    fn expect_floor(&self, executions: u32) {
+        let overridden = std::env::var_os("LOOM_MAX_PREEMPTIONS").is_some();
         assert!(
             overridden || executions >= self.floor,
             "only {executions} executions were explored, {} are the least",
