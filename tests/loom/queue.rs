@@ -287,7 +287,7 @@ fn join_returns_after_the_last_settle_can_fail() {
 fn busy_queue(fault: Fault) {
     // How many were seen asleep, and how many came back.
     let expected = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
-    model(Preemptions(4), 50).outcomes(expected, move || {
+    model(Preemptions(4), 10_000).outcomes(expected, move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 1).unwrap();
         let lease = queue.lease().unwrap();
