@@ -58,9 +58,9 @@ impl<W> Line<W> {
     }
 
     /// Newcomers join at the back; who slept already and lost the race keeps
-    /// its place at the front.
+    /// its place at the front, and the count of those who passed it.
     pub(crate) fn join(&mut self, turn: Turn, waker: W) -> Ticket {
-        if !self.is_waited_in() {
+        if turn == Turn::Newcomer && !self.is_waited_in() {
             self.passes = 0;
         }
         let ticket = Ticket(self.next);
@@ -193,6 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn who_loses_the_race_again_and_again_is_not_passed_for_ever() {
+        let mut line = Line::new();
+        let mut sleeper = line.join(Turn::Newcomer, 'a');
+        for _ in 0..MAX_PASSES {
+            line.passed(Turn::Newcomer);
+            line.call_first();
+            line.leave(sleeper);
+            sleeper = line.join(Turn::Called, 'a');
+        }
+        assert!(!line.lets_pass(Turn::Newcomer));
+    }
+
+    #[test]
     fn passing_an_empty_line_is_not_counted() {
         let mut line = Line::<char>::new();
         for _ in 0..2 * MAX_PASSES {
@@ -262,7 +275,7 @@ mod tests {
             for (name, step) in (0..).zip(steps) {
                 match step {
                     Step::Join(turn) => {
-                        if !naive.is_waited_in() {
+                        if turn == Turn::Newcomer && !naive.is_waited_in() {
                             naive.overtaken = 0;
                         }
                         let ticket = line.join(turn, name);
@@ -305,7 +318,11 @@ mod tests {
                             prop_assert_eq!(line.lets_pass(turn), may);
                             if may {
                                 line.passed(turn);
-                                naive.overtaken += u32::from(naive.is_waited_in());
+                                naive.overtaken = if naive.is_waited_in() {
+                                    naive.overtaken + 1
+                                } else {
+                                    0
+                                };
                             }
                         }
                     }
