@@ -44,7 +44,10 @@ impl<P, R, E> Publisher<P, R, E> {
                 discard(task.payload);
                 Ok(value)
             }
-            Err(error) => Err(Failure { task, error }),
+            Err(error) => Err(Failure {
+                task: Box::new(task),
+                error,
+            }),
         };
         let result = WorkerResult {
             task_id,

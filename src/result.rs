@@ -39,8 +39,9 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure<P, E> {
-    /// The task as it was accepted.
-    pub task: Task<P>,
+    /// The task as it was accepted. Boxed, so that the results of tasks that
+    /// succeed are not as large as those of tasks that fail.
+    pub task: Box<Task<P>>,
     /// Why its last attempt failed, or that there was none.
     pub error: TaskError<E>,
 }
@@ -109,3 +110,14 @@ impl<P, E: fmt::Display> fmt::Display for Failure<P, E> {
 }
 
 impl<P, E: fmt::Debug + fmt::Display> Error for Failure<P, E> {}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_does_not_pay_for_the_size_of_the_payload() {
+        type Large = [u64; 100];
+        assert!(size_of::<WorkerResult<Large, u64, ()>>() <= 72);
+    }
+}
