@@ -12,6 +12,8 @@ pub struct Effort {
     pub samples: usize,
     /// The deepest queue holds 10 to the power of this.
     pub deepest: u32,
+    /// How many files are hashed.
+    pub files: usize,
     /// How long a queue is watched doing nothing.
     pub idle: Duration,
 }
@@ -23,6 +25,7 @@ impl Effort {
         items: 400_000,
         samples: 500,
         deepest: 7,
+        files: 30_000,
         idle: Duration::from_secs(2),
     };
 
@@ -32,6 +35,7 @@ impl Effort {
         items: 40_000,
         samples: 100,
         deepest: 5,
+        files: 2_000,
         idle: Duration::from_millis(300),
     };
 }

@@ -37,7 +37,7 @@ const fn target(
 }
 
 #[rustfmt::skip]
-const TARGETS: [Target; 28] = [
+const TARGETS: [Target; 30] = [
     target("queues, capacity 1024, every shape", "queues 1024", "crossbeam", Of::Worst, 0.9),
     target("queues, capacity 1024, all shapes", "queues 1024", "crossbeam", Of::Mean, 0.55),
     target("queues, capacity 1024, all shapes", "queues 1024", "kanal", Of::Mean, 1.4),
@@ -64,6 +64,8 @@ const TARGETS: [Target; 28] = [
     target("bytes a queued task, 1000 priorities", "memory 1000", "beyond itself", Of::Worst, 32.0),
     target("bytes a queued task, all distinct", "memory all distinct", "beyond itself", Of::Worst, 32.0),
     target("retries, 2 workers", "retries", "crossbeam, sleeping", Of::Worst, 0.1),
+    target("checksum of many files", "checksum", "by hand", Of::Worst, 1.0),
+    target("checksum of many files", "checksum", "sha256sum", Of::Worst, 0.6),
     target("wake-ups a second, 64 idle workers", "threads 64", "at rest", Of::Worst, 0.0),
     target("wake-ups a second, any number idle", "threads", "at rest", Of::Worst, 0.0),
 ];

@@ -1,6 +1,7 @@
 //! What is measured: a file a table.
 
 mod batches;
+mod checksum;
 mod depth;
 mod latency;
 mod memory;
@@ -37,6 +38,8 @@ pub enum Table {
     Retries,
     /// Far more workers than cores.
     Threads,
+    /// A whole program that hashes files.
+    Checksum,
 }
 
 impl Table {
@@ -51,6 +54,7 @@ impl Table {
             Self::Memory => memory::measure(report),
             Self::Retries => retries::measure(effort, report),
             Self::Threads => threads::measure(effort, report),
+            Self::Checksum => checksum::measure(effort, report),
         }
     }
 }
