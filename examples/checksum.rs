@@ -27,12 +27,13 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,12 +102,13 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
     let queue = TaskQueue::new(visit, options)?;
     let results = queue.results();
 
-    let mut collected = Collected::new(progress_bar());
+    let mut collected = Collected::default();
     for found in walk(&args.paths) {
         match found {
             Ok(entry) => {
-                queue.submit(Task::new(entry.into_path()).with_priority(AS_FOUND))?;
-                collected.progress.inc_length(1);
+                let name: FileName = entry.into_path().into_os_string().into();
+                queue.submit(Task::new(name).with_priority(AS_FOUND))?;
+                collected.progress.found();
             }
             Err(error) => collected.unwalkable(&error),
         }
@@ -114,7 +116,7 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
     }
     queue.close();
     results.iter().for_each(|result| collected.add(result));
-    collected.progress.finish_and_clear();
+    collected.progress.finish();
 
     let summary = collected.summary(queue.stats().retries, started.elapsed());
     let printed = print(&collected.manifest);
@@ -178,14 +180,17 @@ const AS_FOUND: i32 = 0;
 
 /// Files of this size or more let the others overtake them. They take so long
 /// (milliseconds) that opening them twice does not matter.
-const LARGE: u64 = 8 * 1024 * 1024;
+const LARGE: u64 = 32 * 1024 * 1024;
 
 type Sha256Digest = [u8; 32];
+
+/// Shared by the task and its result: nobody copies it.
+type FileName = Arc<OsStr>;
 
 /// What a worker did with a file.
 enum Visit {
     Hashed {
-        path: PathBuf,
+        name: FileName,
         digest: Sha256Digest,
         bytes: u64,
     },
@@ -193,15 +198,15 @@ enum Visit {
 }
 
 /// The handler: runs on the workers, once for each attempt.
-fn visit(attempt: &Attempt<'_, PathBuf>) -> io::Result<Visit> {
+fn visit(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
     match hash_or_put_back(attempt) {
         Err(error) if !may_pass(&error) => Err(attempt.permanent(error)),
         visit => visit,
     }
 }
 
-fn hash_or_put_back(attempt: &Attempt<'_, PathBuf>) -> io::Result<Visit> {
-    let mut file = File::open(&attempt.payload)?;
+fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
+    let mut file = File::open(Path::new(&attempt.payload))?;
     BUFFER.with_borrow_mut(|buffer| {
         let start = file.read(buffer)?;
         // What fits into the buffer is small; nobody needs to ask for its size.
@@ -209,9 +214,8 @@ fn hash_or_put_back(attempt: &Attempt<'_, PathBuf>) -> io::Result<Visit> {
             return Ok(Visit::PutBack);
         }
         let (digest, bytes) = sha256(file, buffer, start)?;
-        let path = attempt.payload.clone();
         Ok(Visit::Hashed {
-            path,
+            name: Arc::clone(&attempt.payload),
             digest,
             bytes,
         })
@@ -223,7 +227,7 @@ fn hash_or_put_back(attempt: &Attempt<'_, PathBuf>) -> io::Result<Visit> {
 ///
 /// The size is asked of the open file because that is cheap. During the walk it
 /// would take one more search for the path, 3 to 7 % of the run.
-fn put_back_if_large(attempt: &Attempt<'_, PathBuf>, file: &File) -> io::Result<bool> {
+fn put_back_if_large(attempt: &Attempt<'_, FileName>, file: &File) -> io::Result<bool> {
     if attempt.priority != AS_FOUND {
         return Ok(false); // it was put back before
     }
@@ -231,7 +235,7 @@ fn put_back_if_large(attempt: &Attempt<'_, PathBuf>, file: &File) -> io::Result<
     if size < LARGE {
         return Ok(false);
     }
-    let task = Task::new(attempt.payload.clone()).with_priority(-(size.ilog2() as i32));
+    let task = Task::new(Arc::clone(&attempt.payload)).with_priority(-(size.ilog2() as i32));
     let submitted = attempt.submit(task);
     Ok(submitted.is_ok()) // refused only by a queue that was cancelled
 }
@@ -276,44 +280,36 @@ fn sha256(mut file: File, buffer: &mut [u8], mut count: usize) -> io::Result<(Sh
 // ------------------------------------------------------------- collecting
 
 /// Every path once, in the order of its bytes, however the arguments overlap.
-type Manifest = BTreeMap<OsString, Sha256Digest>;
+type Manifest = BTreeMap<FileName, Sha256Digest>;
 
 /// Everything that has come back so far.
+#[derive(Default)]
 struct Collected {
-    progress: ProgressBar,
+    progress: Progress,
     manifest: Manifest,
     bytes: u64,
     failures: u64,
 }
 
 impl Collected {
-    fn new(progress: ProgressBar) -> Self {
-        Self {
-            progress,
-            manifest: Manifest::new(),
-            bytes: 0,
-            failures: 0,
-        }
-    }
-
-    fn add(&mut self, result: WorkerResult<PathBuf, Visit, io::Error>) {
+    fn add(&mut self, result: WorkerResult<FileName, Visit, io::Error>) {
         match result.outcome {
             Ok(Visit::PutBack) => {}
             Ok(Visit::Hashed {
-                path,
+                name,
                 digest,
                 bytes,
             }) => {
-                self.progress.inc(1);
-                let before = self.manifest.insert(path.into_os_string(), digest);
+                self.progress.done();
+                let before = self.manifest.insert(name, digest);
                 if before.is_none() {
                     self.bytes += bytes;
                 }
             }
             Err(Failure { task, error, .. }) => {
-                self.progress.inc(1);
-                let (path, attempts) = (task.payload, result.attempts);
-                self.fail(format_args!("{path:?}: {error} (attempts: {attempts})"));
+                self.progress.done();
+                let (name, attempts) = (task.payload, result.attempts);
+                self.fail(format_args!("{name:?}: {error} (attempts: {attempts})"));
             }
         }
     }
@@ -327,7 +323,7 @@ impl Collected {
 
     fn fail(&mut self, message: fmt::Arguments<'_>) {
         self.failures += 1;
-        self.progress.suspend(|| say(message));
+        self.progress.bar.suspend(|| say(message));
     }
 
     fn summary(&self, retries: u64, elapsed: Duration) -> String {
@@ -342,14 +338,51 @@ impl Collected {
 
 /// On standard error, and only if that is a terminal. Ticks by itself while the
 /// main thread is blocked.
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {wide_bar} {pos}/{len} files {per_sec}")
-        .expect("the template is a constant");
-    let progress = ProgressBar::new(0).with_style(style);
-    if !progress.is_hidden() {
-        progress.enable_steady_tick(Duration::from_millis(100));
+struct Progress {
+    bar: ProgressBar,
+    found: u64,
+    done: u64,
+}
+
+impl Progress {
+    /// The bar reads the clock whenever it is told something, so it is told in
+    /// steps.
+    const STEP: u64 = 64;
+
+    fn found(&mut self) {
+        self.found += 1;
+        if self.found % Self::STEP == 0 {
+            self.bar.set_length(self.found);
+        }
     }
-    progress
+
+    fn done(&mut self) {
+        self.done += 1;
+        if self.done % Self::STEP == 0 {
+            self.bar.set_position(self.done);
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let style =
+            ProgressStyle::with_template("{spinner} {wide_bar} {pos}/{len} files {per_sec}")
+                .expect("the template is a constant");
+        let bar = ProgressBar::new(0).with_style(style);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        Self {
+            bar,
+            found: 0,
+            done: 0,
+        }
+    }
 }
 
 // --------------------------------------------------------------- printing
@@ -365,16 +398,16 @@ fn print(manifest: &Manifest) -> Result<(), String> {
 
 fn write_manifest(out: impl Write, manifest: &Manifest) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(BUFFER_SIZE, out);
-    for (path, digest) in manifest {
-        write_line(&mut out, path, digest)?;
+    for (name, digest) in manifest {
+        write_line(&mut out, name, digest)?;
     }
     out.flush()
 }
 
 /// One line as `sha256sum` prints it: a leading backslash says that the name is
 /// escaped. On Unix the encoded bytes are the very name, be it UTF-8 or not.
-fn write_line(out: &mut impl Write, path: &OsStr, digest: &Sha256Digest) -> io::Result<()> {
-    let name = escape(path.as_encoded_bytes());
+fn write_line(out: &mut impl Write, name: &OsStr, digest: &Sha256Digest) -> io::Result<()> {
+    let name = escape(name.as_encoded_bytes());
     if let Cow::Owned(_) = name {
         out.write_all(b"\\")?;
     }
