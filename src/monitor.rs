@@ -20,8 +20,8 @@ use crate::stats::{Outcome, Stats};
 use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 
-/// A sleep shorter than this was hardly worth its wake-up: a busy line.
-const SHORT_SLEEP: Duration = Duration::from_micros(50);
+/// A wait shorter than this was hardly worth its wake-up: a busy line.
+const SHORT_WAIT: Duration = Duration::from_micros(50);
 
 /// With room for so many items a queue is not waited for slot by slot.
 const LARGE_CAPACITY: usize = 64;
@@ -197,6 +197,7 @@ impl<T> Monitor<T> {
         // In a busy line it pays to wait for about as long as a wake-up takes
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
+        let since = sync::timestamp();
         let mut looks = if state.is_busy(side) {
             Self::looks_to_skip(&state, side)
         } else {
@@ -210,7 +211,7 @@ impl<T> Monitor<T> {
                 looks += 1;
                 (self.state.lock(), turn)
             } else {
-                self.sleep(state, side, turn, wait.deadline())
+                self.sleep(state, side, turn, wait.deadline(), since)
             };
             let last = wait.is_over();
             let answer = look(&mut state, Look { turn, last });
@@ -233,16 +234,17 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Sleeps until called or, at the latest, until `deadline`.
+    /// Sleeps until called or, at the latest, until `deadline`. The caller has
+    /// been waiting `since` then.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
         turn: Turn,
         deadline: Option<Instant>,
+        since: Instant,
     ) -> (Guard<'a, T>, Turn) {
         let waker = Arc::new(Condvar::new());
-        let asleep_since = sync::timestamp();
         let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
         // Nobody sleeps on a wake-up that others wait for. Asked only now that
         // this thread counts as asleep: what it watches needs no other watcher.
@@ -263,8 +265,8 @@ impl<T> Monitor<T> {
                 None => waker.wait(state),
             };
         };
-        let slept = sync::timestamp().saturating_duration_since(asleep_since);
-        state.wake_up(side, ticket, slept < SHORT_SLEEP);
+        let waited = sync::timestamp().saturating_duration_since(since);
+        state.wake_up(side, ticket, waited < SHORT_WAIT);
         (state, turn)
     }
 

@@ -160,7 +160,7 @@ impl<W> IntoIterator for Wakes<W> {
 pub(crate) struct State<T, W> {
     phase: Phase,
     /// For work and for space: the last thread through did not have to sleep, or
-    /// not for long, so another is likely to get through soon.
+    /// not to wait for long, so another is likely to get through soon.
     busy: [bool; 2],
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
@@ -435,9 +435,9 @@ impl<T, W> State<T, W> {
     }
 
     /// The caller is awake, for whatever reason.
-    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket, slept_shortly: bool) {
+    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket, waited_shortly: bool) {
         if let Some(busy) = self.busy.get_mut(side as usize) {
-            *busy = slept_shortly;
+            *busy = waited_shortly;
         }
         self.line(side).leave(ticket);
         self.sleepers -= 1;

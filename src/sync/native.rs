@@ -23,8 +23,9 @@ const LOCK_YIELDS: u32 = 2;
 pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
 pub(crate) const SPIN_LOOKS: u32 = 6;
-/// The others, after 4, 8, ... yields.
-const YIELD_LOOKS: u32 = 3;
+/// The others, after 4 and 8 yields. All in all that is about as long as it
+/// takes to fall asleep and be woken.
+const YIELD_LOOKS: u32 = 2;
 
 /// Lets time pass before a look, the longer the more there were.
 pub(crate) fn pause_before_look(look: u32) {
