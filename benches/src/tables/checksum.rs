@@ -25,7 +25,7 @@ impl Tree {
         let root = env::temp_dir().join(format!("taskshelf-{name}-{}", process::id()));
         let tree = Self(root);
         let largest = sizes.iter().copied().max().unwrap_or(0);
-        let content: Vec<u8> = (0..largest).map(|n| (n * n >> 7) as u8).collect();
+        let content: Vec<u8> = (0..largest).map(|n| ((n * n) >> 7) as u8).collect();
         for file in 0..files {
             let directory = tree.0.join(format!("{:03}", file / FILES_IN_DIRECTORY));
             if file % FILES_IN_DIRECTORY == 0 {
