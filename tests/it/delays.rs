@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
+use taskshelf::{Attempt, Backoff, Jitter, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
 
 use crate::retry::{MOMENT, failing, for_both_waits, options};
 use crate::support::{HOUR, Recorder, only_error, until, within_seconds};
@@ -49,6 +49,18 @@ fn a_custom_backoff_is_asked_once_for_every_retry_from_one_on() {
         assert_eq!(only_error(queue.drain()).1, 4);
         assert_eq!(asked.events(), [1, 2, 3]);
     });
+}
+
+#[test]
+fn jitter_spreads_delays_that_reached_the_cap() {
+    let capped = Backoff::constant(HOUR).cap(Duration::from_secs(1));
+    for (jitter, shortest) in [(Jitter::Equal, 0.5), (Jitter::Full, 0.0)] {
+        let backoff = capped.clone().jitter(jitter);
+        let delays = (0..100).map(|seed| backoff.clone().seed(seed).delay(1));
+        let mean = delays.sum::<Duration>().as_secs_f64() / 100.0;
+        let middle = (shortest + 1.0) / 2.0;
+        assert!((mean - middle).abs() < 0.15, "{jitter:?}: {mean}");
+    }
 }
 
 #[test]
