@@ -12,6 +12,8 @@
 //!
 //! Beside each promise stands its twin, `.._can_fail`: the same model with a
 //! fault in the model's own part (`support::Fault`), which must be reported.
+//! `tests/kill/run` does the same to the queue: it breaks the protocol on purpose
+//! and demands that the models and tests go red.
 
 #[cfg(not(loom))]
 #[test]
