@@ -147,14 +147,20 @@ fn a_blocked_pusher_is_not_starved_by_those_who_never_wait() {
             thread::scope(|scope| {
                 let _close = queue.close_on_drop();
                 let _done = SetOnDrop(&done);
+                // First, for a thread that waits for a busy lock looks asleep too.
+                let pusher = asleep(scope, || queue.push(0, usize::MAX));
+                let (tell, told) = channel();
                 for _ in 0..3 {
-                    scope.spawn(|| {
+                    let (queue, done, tell) = (&queue, &done, tell.clone());
+                    scope.spawn(move || {
+                        let _ = queue.try_push(0, 0);
+                        tell.send(()).unwrap();
                         while !done.load(Ordering::Relaxed) {
                             let _ = queue.try_push(0, 0);
                         }
                     });
                 }
-                let pusher = asleep(scope, || queue.push(0, usize::MAX));
+                told.iter().take(3).for_each(drop);
                 // Each pop frees the one slot, and the next shows who got it.
                 let turn = (0..=PATIENCE).position(|_| queue.pop() == Some(usize::MAX));
                 assert!(
