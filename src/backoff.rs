@@ -342,6 +342,69 @@ mod tests {
         assert!(secs(0.35) < mean && mean < secs(0.65), "{mean:?}");
     }
 
+    #[test]
+    fn jitter_differs_between_the_attempts_of_a_task() {
+        let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Full);
+        let mut delays: Vec<Duration> = (0..256).map(|n| backoff.delay(n)).collect();
+        delays.sort();
+        delays.dedup();
+        assert_eq!(delays.len(), 256);
+    }
+
+    #[test]
+    fn every_task_has_a_chance_of_its_own_by_number_or_name() {
+        for seed in [0, 7, u64::MAX] {
+            let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Full).seed(seed);
+            let ids = [
+                TaskId::Number(1),
+                TaskId::Number(2),
+                TaskId::Name("one".into()),
+                TaskId::Name("two".into()),
+            ];
+            let mut delays = ids.map(|id| backoff.delay_for(&id, 1));
+            assert_eq!(delays[0], backoff.delay_of(1, 1));
+            delays.sort();
+            assert!(delays.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+    }
+
+    #[test]
+    fn equal_jitter_spreads_over_the_upper_half() {
+        let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Equal).seed(7);
+        let sum: Duration = (0..100).map(|task| backoff.delay_of(task, 1)).sum();
+        let mean = sum / 100;
+        assert!(secs(0.65) < mean && mean < secs(0.85), "{mean:?}");
+    }
+
+    #[test]
+    fn chance_is_splitmix64() {
+        // The first outputs of the published generator from state 0.
+        let step = 0x9e37_79b9_7f4a_7c15_u64;
+        let outputs = [0, 1, 2].map(|n| mix(step.wrapping_mul(n)));
+        let published = [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+        ];
+        assert_eq!(outputs, published);
+    }
+
+    #[test]
+    fn debug_shows_the_settings_and_hides_the_seed() {
+        let shown = [
+            Backoff::default().seed(7),
+            Backoff::constant(secs(1.0)).jitter(Jitter::Full),
+            Backoff::custom(|_| Duration::ZERO).cap(secs(2.0)),
+        ]
+        .map(|backoff| format!("{backoff:?}"));
+        let expected = [
+            "Backoff { base: 100ms, factor: 2.0, cap: 60s, jitter: None, .. }",
+            "Backoff { constant: 1s, cap: 18446744073709551615.999999999s, jitter: Full, .. }",
+            "Backoff { custom: .., cap: 2s, jitter: None, .. }",
+        ];
+        assert_eq!(shown, expected);
+    }
+
     proptest! {
         #[test]
         fn no_setting_overflows_shrinks_or_exceeds_the_cap(

@@ -104,6 +104,7 @@ mod tests {
         {
             heap.push(entry(priority, number as u32));
         }
+        assert_eq!(heap.size_hint(), (6, Some(6)));
         let order: Vec<u32> = heap.map(|entry| entry.item).collect();
         assert_eq!(order, [1, 4, 0, 3, 5, 2]);
     }

@@ -296,6 +296,20 @@ mod tests {
     }
 
     #[test]
+    fn levels_move_to_a_map_when_the_table_is_full_and_back_when_half_are_left() {
+        let mut levels = Levels::new();
+        (0..8).for_each(|priority| levels.push(priority, priority));
+        assert_eq!(levels.many.0.len(), 0);
+        levels.push(8, 8);
+        assert_eq!(levels.many.0.len(), 9);
+        assert_eq!([(); 4].map(|()| levels.pop()), [8, 7, 6, 5].map(Some));
+        assert_eq!(levels.many.0.len(), 5);
+        assert_eq!(levels.pop(), Some(4));
+        assert_eq!(levels.many.0.len(), 0);
+        assert_eq!(levels.pop(), Some(3));
+    }
+
+    #[test]
     fn empty_levels_make_place_for_others() {
         let mut levels = Levels::new();
         for priority in 0..10_000 {

@@ -394,3 +394,34 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
     while model.take(Turn::Newcomer).is_some() {}
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
 }
+
+#[test]
+fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
+    let mut model = Model::new(2);
+    let busy = |model: &Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
+    assert_eq!(model.state.capacity(), 2);
+    assert_eq!(busy(&model), [false, false]);
+    model.push(1);
+    assert_eq!(busy(&model), [false, true]);
+    model.take(Turn::Newcomer);
+    assert_eq!(busy(&model), [true, true]);
+
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.push(2);
+    assert_eq!(model.woken(), ["consumer"]);
+    model.state.wake_up(Side::Work, consumer, false);
+    assert!(model.take(Turn::Called).is_some());
+    assert_eq!(busy(&model), [false, true], "its sleep was long");
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.state.wake_up(Side::Work, consumer, true);
+    assert_eq!(busy(&model), [true, true], "its sleep was short");
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the books do not balance")]
+fn books_that_do_not_balance_are_noticed() {
+    let mut model = Model::new(1);
+    model.state.accepted += 1;
+    model.woken();
+}

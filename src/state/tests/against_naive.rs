@@ -318,6 +318,10 @@ impl Machine {
             assert!(!self.state.is_asleep(sleeper.errand.side(), sleeper.ticket));
         }
 
+        let asleep = self.lines.iter().flatten().count();
+        let sleepers = asleep + self.called.len();
+        assert_eq!(self.state.sleepers as usize, sleepers);
+
         let nobody = |side: Side| self.line(side).is_empty();
         // work
         assert!(ready == 0 || nobody(Work) || self.is_called(Work));
