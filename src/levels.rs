@@ -328,6 +328,7 @@ mod tests {
             levels.few.lines[0].capacity()
         };
         assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));
+        assert_eq!(capacity_after(KEPT_CAPACITY), KEPT_CAPACITY);
         assert_eq!(capacity_after(100 * KEPT_CAPACITY), 0);
     }
 }
