@@ -1,5 +1,6 @@
 //! Who receives a result, when, and what it holds.
 
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -248,19 +249,30 @@ fn who_sees_settled_can_receive() {
 
 #[test]
 fn a_payload_is_dropped_before_its_result_can_be_received() {
+    /// Says when it begins to be dropped, and waits to be let go.
+    struct Lingers(Sender<()>, Gate);
+
+    impl Drop for Lingers {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            self.1.pass();
+        }
+    }
+
     within_seconds(|| {
-        let payloads = DropCounter::new();
+        let (tell, told) = channel();
+        let gate = Gate::new();
         let queue = TaskQueue::new(
-            |_: &Attempt<'_, Token>| Ok::<_, &str>(()),
-            QueueOptions::new(8, 2),
+            |_: &Attempt<'_, Lingers>| Ok::<_, &str>(()),
+            QueueOptions::new(8, 1),
         )
         .unwrap();
         let results = queue.results();
-        for n in 1..=300 {
-            queue.submit(payloads.token()).unwrap();
-            let _ = results.recv().unwrap();
-            assert_eq!(payloads.drops(), n);
-        }
+        queue.submit(Lingers(tell, gate.clone())).unwrap();
+        told.recv().unwrap();
+        assert!(results.is_empty());
+        gate.open();
+        assert!(results.recv().unwrap().outcome.is_ok());
         drop(queue);
     });
 }
