@@ -24,7 +24,7 @@ use crate::waiting::Due;
 const SHORT_WAIT: Duration = Duration::from_micros(50);
 
 /// With room for so many items a queue is not waited for slot by slot.
-const LARGE_CAPACITY: usize = 64;
+const LARGE_CAPACITY: usize = 256;
 
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
