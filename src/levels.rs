@@ -124,7 +124,7 @@ impl<T> Table<T> {
         smaller.sum::<u32>() as usize
     }
 
-    /// The same for a priority that has none yet, if there is a place for it.
+    /// Makes a line for a priority that has none, if there is a place for it.
     fn add_line(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
         if self.used as usize == FEW {
             if self.occupied == Self::FULL {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, TaskQueue};
 
 use crate::support::{
-    Count, Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log, sorted_values,
-    until, values, within_seconds,
+    Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log, sorted_values, until,
+    values, within_seconds,
 };
 
 const MOMENT: Duration = Duration::from_millis(5);
@@ -340,36 +340,6 @@ fn a_submitter_that_times_out_takes_nobodys_room() {
             step.send(()).unwrap();
             step.send(()).unwrap();
             queue.wait_idle();
-        }
-        drop(queue);
-    });
-}
-
-#[test]
-fn a_blocked_submitter_is_not_overtaken_for_ever() {
-    within_seconds(|| {
-        let queue = TaskQueue::new(
-            |_: &Attempt<'_, u32>| Ok::<_, &str>(()),
-            QueueOptions::new(1, 1).results(taskshelf::ResultsPolicy::Discard),
-        )
-        .unwrap();
-        let got_in = Count::new();
-        let hogs: Vec<_> = (0..2)
-            .map(|_| {
-                let (submitter, got_in) = (queue.submitter(), got_in.clone());
-                thread::spawn(move || {
-                    while got_in.get() < 100 {
-                        let _ = submitter.try_submit(0);
-                    }
-                })
-            })
-            .collect();
-        for _ in 0..100 {
-            queue.submit(1).unwrap();
-            got_in.add();
-        }
-        for hog in hogs {
-            hog.join().unwrap();
         }
         drop(queue);
     });
