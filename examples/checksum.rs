@@ -27,13 +27,12 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,17 +102,20 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
     let results = queue.results();
 
     let mut collected = Collected::default();
-    for found in walk(&args.paths) {
+    queue.submit_all(walk(&args.paths).filter_map(|found| {
+        results.try_iter().for_each(|result| collected.add(result));
         match found {
             Ok(entry) => {
-                let name: FileName = entry.into_path().into_os_string().into();
-                queue.submit(Task::new(name).with_priority(AS_FOUND))?;
                 collected.progress.found();
+                let name = RefCell::new(entry.into_path().into_os_string());
+                Some(Task::new(name).with_priority(AS_FOUND))
             }
-            Err(error) => collected.unwalkable(&error),
+            Err(error) => {
+                collected.unwalkable(&error);
+                None
+            }
         }
-        results.try_iter().for_each(|result| collected.add(result));
-    }
+    }))?;
     queue.close();
     results.iter().for_each(|result| collected.add(result));
     collected.progress.finish();
@@ -184,13 +186,14 @@ const LARGE: u64 = 32 * 1024 * 1024;
 
 type Sha256Digest = [u8; 32];
 
-/// Shared by the task and its result: nobody copies it.
-type FileName = Arc<OsStr>;
+/// The payload. Whoever is done with the file takes the name out of it, and
+/// nobody copies it.
+type FileName = RefCell<OsString>;
 
 /// What a worker did with a file.
 enum Visit {
     Hashed {
-        name: FileName,
+        name: OsString,
         digest: Sha256Digest,
         bytes: u64,
     },
@@ -206,7 +209,7 @@ fn visit(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
 }
 
 fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
-    let mut file = File::open(Path::new(&attempt.payload))?;
+    let mut file = File::open(&*attempt.payload.borrow())?;
     BUFFER.with_borrow_mut(|buffer| {
         let start = file.read(buffer)?;
         // What fits into the buffer is small; nobody needs to ask for its size.
@@ -215,7 +218,7 @@ fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
         }
         let (digest, bytes) = sha256(file, buffer, start)?;
         Ok(Visit::Hashed {
-            name: Arc::clone(&attempt.payload),
+            name: attempt.payload.take(),
             digest,
             bytes,
         })
@@ -235,7 +238,7 @@ fn put_back_if_large(attempt: &Attempt<'_, FileName>, file: &File) -> io::Result
     if size < LARGE {
         return Ok(false);
     }
-    let task = Task::new(Arc::clone(&attempt.payload)).with_priority(-(size.ilog2() as i32));
+    let task = Task::new(attempt.payload.clone()).with_priority(-(size.ilog2() as i32));
     let submitted = attempt.submit(task);
     Ok(submitted.is_ok()) // refused only by a queue that was cancelled
 }
@@ -280,7 +283,7 @@ fn sha256(mut file: File, buffer: &mut [u8], mut count: usize) -> io::Result<(Sh
 // ------------------------------------------------------------- collecting
 
 /// Every path once, in the order of its bytes, however the arguments overlap.
-type Manifest = BTreeMap<FileName, Sha256Digest>;
+type Manifest = BTreeMap<OsString, Sha256Digest>;
 
 /// Everything that has come back so far.
 #[derive(Default)]
@@ -308,7 +311,7 @@ impl Collected {
             }
             Err(Failure { task, error, .. }) => {
                 self.progress.done();
-                let (name, attempts) = (task.payload, result.attempts);
+                let (name, attempts) = (task.payload.into_inner(), result.attempts);
                 self.fail(format_args!("{name:?}: {error} (attempts: {attempts})"));
             }
         }

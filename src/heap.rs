@@ -1,10 +1,16 @@
 //! Stable priority order: the greatest priority first, and among equals the
 //! one that came first.
 //!
-//! The number of *different* priorities decides what an operation costs, not
-//! the number of items: see [`levels`](crate::levels).
+//! Programs use a handful of priorities, or about as many as they have items.
+//! A handful lies in [`levels`](crate::levels), where the depth of the queue
+//! costs nothing; once there is no place for another level, new priorities go
+//! to a [`tree`](crate::tree), until that has run empty.
+//!
+//! A priority is never in both: a level is only made while the tree is empty,
+//! and as long as it has its level nothing of its priority goes elsewhere.
 
 use crate::levels::Levels;
+use crate::tree::Tree;
 
 /// What lies in the queue: an item, its priority, and how often it came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +24,11 @@ pub(crate) struct Entry<T> {
 #[repr(C)]
 pub(crate) struct Heap<T> {
     len: usize,
+    /// The greatest priority in the tree, beside what is needed to know whether
+    /// the levels have a greater one.
+    tree_top: Option<i32>,
     levels: Levels<Entry<T>>,
+    tree: Tree<Entry<T>>,
 }
 
 impl<T> Heap<T> {
@@ -26,7 +36,9 @@ impl<T> Heap<T> {
     pub(crate) const fn new() -> Self {
         Self {
             len: 0,
+            tree_top: None,
             levels: Levels::new(),
+            tree: Tree::new(),
         }
     }
 
@@ -41,16 +53,43 @@ impl<T> Heap<T> {
     /// Puts an entry behind all entries of its priority.
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
-        self.levels.push(entry.priority, entry);
         self.len += 1;
+        match self.levels.line(entry.priority) {
+            Some(line) => line.push_back(entry),
+            None => self.push_new(entry),
+        }
+    }
+
+    /// Puts an entry whose priority has no level.
+    #[inline(never)]
+    fn push_new(&mut self, entry: Entry<T>) {
+        if self.tree_top.is_none() {
+            if let Some(line) = self.levels.add_line(entry.priority) {
+                line.push_back(entry);
+                return;
+            }
+        }
+        self.tree.push(entry.priority, entry);
+        self.tree_top = self.tree.top();
     }
 
     /// Takes the first entry of the greatest priority.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
-        let entry = self.levels.pop()?;
+        let entry = if self.levels.top() > self.tree_top {
+            self.levels.pop()
+        } else {
+            self.pop_from_tree()
+        }?;
         self.len -= 1;
         Some(entry)
+    }
+
+    #[inline(never)]
+    fn pop_from_tree(&mut self) -> Option<Entry<T>> {
+        let entry = self.tree.pop();
+        self.tree_top = self.tree.top();
+        entry
     }
 }
 
@@ -109,10 +148,33 @@ mod tests {
         assert_eq!(order, [1, 4, 0, 3, 5, 2]);
     }
 
+    #[test]
+    fn new_priorities_go_to_the_tree_until_it_has_run_empty() {
+        let mut heap = Heap::new();
+        let in_tree = |heap: &Heap<u32>| heap.tree_top;
+        (1..=8).for_each(|priority| heap.push(entry(priority, 0)));
+        assert_eq!(in_tree(&heap), None);
+        heap.push(entry(0, 0));
+        assert_eq!(in_tree(&heap), Some(0));
+        for priority in (1..=8).rev() {
+            assert_eq!(heap.pop().map(|entry| entry.priority), Some(priority));
+        }
+        heap.push(entry(9, 0)); // all levels are empty, the tree is not
+        assert_eq!(in_tree(&heap), Some(9));
+        heap.push(entry(8, 0)); // has its level
+        let order = std::iter::from_fn(|| heap.pop());
+        assert_eq!(
+            order.map(|entry| entry.priority).collect::<Vec<_>>(),
+            [9, 8, 0]
+        );
+        heap.push(entry(9, 0));
+        assert_eq!(in_tree(&heap), None);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_naive_list(
-            spread in prop_oneof![Just(1), Just(4), Just(30), Just(i32::MAX)],
+            spread in prop_oneof![Just(1), Just(8), Just(9), Just(40), Just(i32::MAX)],
             steps in prop::collection::vec((any::<i32>(), 0..3u8), 0..400),
         ) {
             let (mut heap, mut naive) = (Heap::new(), Naive::default());

@@ -52,7 +52,7 @@
 //
 //   task, backoff, options, result, error, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
-//   levels, heap    stable priority order
+//   levels, tree, heap    stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
 //   state           every decision, under the lock but without knowing it
@@ -82,6 +82,7 @@ mod submitter;
 mod sync;
 mod task;
 mod task_queue;
+mod tree;
 mod waiting;
 mod worker;
 

@@ -1,0 +1,268 @@
+//! Any number of priorities: a heap whose nodes have four children.
+//!
+//! What moves up and down is a key of sixteen bytes, so that four children lie
+//! in one or two cache lines. The items stay in the slots where they were put.
+
+use crate::levels::KEPT_CAPACITY;
+
+const CHILDREN: usize = 4;
+
+/// Orders the items: greater is sooner. From the highest bits to the lowest:
+///
+/// - 32 bits: the priority, shifted to begin at zero;
+/// - 56 bits: how many may still be pushed, so that the first comes first.
+///   Centuries of ten million a second, even if the tree never runs empty;
+/// - 40 bits: the slot of the item, more than memory can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u128);
+
+impl Key {
+    const SLOT_BITS: u32 = 40;
+    const NUMBER_BITS: u32 = 56;
+    const LAST_NUMBER: u64 = (1 << Self::NUMBER_BITS) - 1;
+
+    fn new(priority: i32, number: u64, slot: usize) -> Self {
+        let rank = u128::from(priority.abs_diff(i32::MIN));
+        let remaining = u128::from(Self::LAST_NUMBER - number);
+        Self((rank << Self::NUMBER_BITS | remaining) << Self::SLOT_BITS | slot as u128)
+    }
+
+    fn priority(self) -> i32 {
+        let rank = (self.0 >> (Self::NUMBER_BITS + Self::SLOT_BITS)) as u32;
+        i32::MIN.wrapping_add_unsigned(rank)
+    }
+
+    fn slot(self) -> usize {
+        (self.0 & ((1 << Self::SLOT_BITS) - 1)) as usize
+    }
+}
+
+enum Slot<T> {
+    Item(T),
+    /// The next free slot; one beyond the last says that there is no other.
+    Free(usize),
+}
+
+pub(crate) struct Tree<T> {
+    /// No key is greater than that of its parent: the children of `i` are
+    /// `4 i + 1` to `4 i + 4`.
+    keys: Vec<Key>,
+    slots: Vec<Slot<T>>,
+    /// The first free slot, or one beyond the last.
+    free: usize,
+    /// How many items have come since the tree was empty.
+    arrivals: u64,
+}
+
+impl<T> Tree<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            slots: Vec::new(),
+            free: 0,
+            arrivals: 0,
+        }
+    }
+
+    /// The greatest priority that is present.
+    pub(crate) fn top(&self) -> Option<i32> {
+        self.keys.first().map(|key| key.priority())
+    }
+
+    /// Adds an item behind those of its priority.
+    pub(crate) fn push(&mut self, priority: i32, item: T) {
+        let key = Key::new(priority, self.arrivals, self.free);
+        self.arrivals += 1;
+        self.put(item);
+        self.keys.push(key);
+        self.sift_up(self.keys.len() - 1);
+    }
+
+    /// Takes the first item of the greatest priority.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let last = self.keys.pop()?;
+        let first = match self.keys.first().copied() {
+            Some(first) => {
+                self.sift_down(last);
+                first
+            }
+            None => last,
+        };
+        let item = self.take(first.slot());
+        if self.keys.is_empty() {
+            self.clear();
+        }
+        item
+    }
+
+    /// Moves a key up to where no parent is smaller.
+    fn sift_up(&mut self, mut place: usize) {
+        let keys = &mut self.keys[..];
+        let key = keys[place];
+        while place > 0 {
+            let parent = (place - 1) / CHILDREN;
+            if keys[parent] > key {
+                break;
+            }
+            keys[place] = keys[parent];
+            place = parent;
+        }
+        keys[place] = key;
+    }
+
+    /// Puts a key in the place of the first, and down to where no child is
+    /// greater.
+    fn sift_down(&mut self, key: Key) {
+        let keys = &mut self.keys[..];
+        let mut place = 0;
+        while let Some((child, greatest)) = greatest_child(keys, place) {
+            if greatest < key {
+                break;
+            }
+            keys[place] = greatest;
+            place = child;
+        }
+        keys[place] = key;
+    }
+
+    /// Into the first free slot.
+    fn put(&mut self, item: T) {
+        match self.slots.get_mut(self.free) {
+            Some(slot) => {
+                if let Slot::Free(next) = std::mem::replace(slot, Slot::Item(item)) {
+                    self.free = next;
+                }
+            }
+            None => {
+                self.slots.push(Slot::Item(item));
+                self.free = self.slots.len();
+            }
+        }
+    }
+
+    fn take(&mut self, slot: usize) -> Option<T> {
+        match std::mem::replace(&mut self.slots[slot], Slot::Free(self.free)) {
+            Slot::Item(item) => {
+                self.free = slot;
+                Some(item)
+            }
+            Slot::Free(_) => None,
+        }
+    }
+
+    /// Forgets what is left of an empty tree. After a burst it gives the memory
+    /// back.
+    fn clear(&mut self) {
+        if self.slots.capacity() > KEPT_CAPACITY {
+            *self = Self::new();
+        } else {
+            self.slots.clear();
+            self.free = 0;
+            self.arrivals = 0;
+        }
+    }
+}
+
+/// The place of the greatest child, and its key.
+#[inline]
+fn greatest_child(keys: &[Key], parent: usize) -> Option<(usize, Key)> {
+    let first = parent * CHILDREN + 1;
+    let children = keys.get(first..)?;
+    let child = |n: usize| (first + n, children[n]);
+    let greater = |a: (usize, Key), b: (usize, Key)| if b.1 > a.1 { b } else { a };
+    if children.len() >= CHILDREN {
+        let (left, right) = (greater(child(0), child(1)), greater(child(2), child(3)));
+        Some(greater(left, right))
+    } else {
+        (0..children.len()).map(child).reduce(greater)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sorted_list(
+            spread in prop_oneof![Just(1), Just(9), Just(40), Just(i32::MAX)],
+            steps in prop::collection::vec((0..i32::MAX, 0..3u8), 0..400),
+        ) {
+            let mut tree = Tree::new();
+            // Greatest priority first, then in order of arrival.
+            let mut naive = BTreeSet::new();
+            for (arrival, (priority, step)) in steps.into_iter().enumerate() {
+                if step == 0 {
+                    let expected = naive.pop_first().map(|(_, arrival)| arrival);
+                    prop_assert_eq!(tree.pop(), expected);
+                } else {
+                    tree.push(priority % spread, arrival);
+                    naive.insert((Reverse(priority % spread), arrival));
+                }
+                let top = naive.first().map(|(Reverse(priority), _)| *priority);
+                prop_assert_eq!(tree.top(), top);
+            }
+            for (_, arrival) in naive {
+                prop_assert_eq!(tree.pop(), Some(arrival));
+            }
+            prop_assert_eq!(tree.pop(), None);
+        }
+
+        #[test]
+        fn a_key_orders_by_priority_then_by_arrival(
+            a in any::<(i32, u32, u32)>(),
+            b in any::<(i32, u32, u32)>(),
+        ) {
+            let key = |(priority, number, slot): (i32, u32, u32)| {
+                Key::new(priority, number.into(), slot as usize)
+            };
+            let order = |(priority, number, slot)| (priority, Reverse(number), slot);
+            prop_assert_eq!(key(a).cmp(&key(b)), order(a).cmp(&order(b)));
+            prop_assert_eq!(key(a).priority(), a.0);
+            prop_assert_eq!(key(a).slot(), a.2 as usize);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_each_scale_fit_into_a_key() {
+        let slots = [0, (1 << Key::SLOT_BITS) - 1];
+        for (priority, slot) in [i32::MIN, -1, 0, i32::MAX].into_iter().zip(slots.repeat(2)) {
+            for number in [0, Key::LAST_NUMBER] {
+                let key = Key::new(priority, number, slot);
+                assert_eq!((key.priority(), key.slot()), (priority, slot));
+            }
+        }
+        let [early, late] = [0, Key::LAST_NUMBER].map(|number| Key::new(5, number, 7));
+        assert!(early > late);
+        assert!(late > Key::new(4, 0, 7));
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut tree = Tree::new();
+        (0..10).for_each(|number| tree.push(0, number));
+        for number in 10..1000 {
+            assert_eq!(tree.pop(), Some(number - 10));
+            tree.push(0, number);
+        }
+        assert_eq!(tree.slots.len(), 10);
+    }
+
+    #[test]
+    fn a_burst_gives_its_memory_back_and_a_trickle_keeps_it() {
+        let mut tree = Tree::new();
+        let mut capacity_after = |count| {
+            (0..count).for_each(|number| tree.push(number, number));
+            while tree.pop().is_some() {}
+            tree.slots.capacity()
+        };
+        assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));
+        assert_eq!(capacity_after(KEPT_CAPACITY as i32), KEPT_CAPACITY);
+        assert_eq!(capacity_after(100 * KEPT_CAPACITY as i32), 0);
+    }
+}
