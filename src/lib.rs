@@ -55,6 +55,7 @@
 //   levels, tree, heap    stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
+//   rest            how long a submitter stays away from a full queue
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
@@ -74,6 +75,7 @@ mod monitor;
 mod options;
 mod priority_queue;
 mod publisher;
+mod rest;
 mod result;
 mod shared;
 mod state;

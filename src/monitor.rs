@@ -23,9 +23,6 @@ use crate::waiting::Due;
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
 const SHORT_WAIT: Duration = Duration::from_micros(50);
 
-/// With room for so many items a queue is not waited for slot by slot.
-const LARGE_CAPACITY: usize = 256;
-
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
 
@@ -198,18 +195,23 @@ impl<T> Monitor<T> {
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
-        let mut looks = if state.is_busy(side) {
-            Self::looks_to_skip(&state, side)
-        } else {
-            LOOKS
+        let rests = state.rests(side);
+        let mut looks = match state.is_busy(side) {
+            // Each look gets in the consumers' way.
+            true if rests => SPIN_LOOKS,
+            true => 0,
+            false => LOOKS,
         };
         let mut turn = Turn::Newcomer;
         loop {
             (state, turn) = if looks < LOOKS {
+                let (rest, taken) = (state.rest(side).yields(), state.taken());
                 Self::unlock(state);
-                sync::pause_before_look(looks);
+                sync::pause_before_look(looks, rest);
                 looks += 1;
-                (self.state.lock(), turn)
+                let mut state = self.state.lock();
+                state.rested(side, taken);
+                (state, turn)
             } else {
                 self.sleep(state, side, turn, wait.deadline(), since)
             };
@@ -219,18 +221,6 @@ impl<T> Monitor<T> {
                 Self::unlock(state);
                 return answer;
             }
-        }
-    }
-
-    /// A large queue that is full keeps the consumers busy for a while: its
-    /// submitters give their cores away at once, and come back when there is
-    /// likely to be room for several items, for each look gets in the
-    /// consumers' way. In a small queue every slot is waited for.
-    fn looks_to_skip(state: &State<T, Waker>, side: Side) -> u32 {
-        if side == Side::Space && state.capacity() >= LARGE_CAPACITY {
-            SPIN_LOOKS
-        } else {
-            0
         }
     }
 

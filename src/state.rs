@@ -35,6 +35,7 @@ use std::time::Instant;
 
 use crate::heap::{Entry, Heap};
 use crate::line::{Line, Ticket, Turn};
+use crate::rest::Rest;
 use crate::stats::{Outcome, Stats};
 use crate::waiting::{Due, Waiting};
 
@@ -162,6 +163,8 @@ pub(crate) struct State<T, W> {
     /// For work and for space: the last thread through did not have to sleep, or
     /// not to wait for long, so another is likely to get through soon.
     busy: [bool; 2],
+    /// Between two looks of a submitter.
+    rest: Rest,
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
     sleepers: u32,
@@ -189,6 +192,7 @@ impl<T, W> State<T, W> {
         Self {
             phase: Phase::Open,
             busy: [false; 2],
+            rest: Rest::SHORTEST,
             capacity,
             sleepers: 0,
             accepted: 0,
@@ -206,10 +210,6 @@ impl<T, W> State<T, W> {
             delays: Line::new(),
             watch: None,
         }
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -392,6 +392,33 @@ impl<T, W> State<T, W> {
     /// Whether a thread that would sleep here had better look again first.
     pub(crate) fn is_busy(&self, side: Side) -> bool {
         self.busy.get(side as usize).is_some_and(|busy| *busy)
+    }
+
+    /// How long a thread that looks again had better wait first.
+    pub(crate) fn rest(&self, side: Side) -> Rest {
+        if self.rests(side) {
+            self.rest
+        } else {
+            Rest::SHORTEST
+        }
+    }
+
+    /// Whether waiting threads of this side come back for several at once.
+    pub(crate) fn rests(&self, side: Side) -> bool {
+        side == Side::Space && Rest::suits(self.capacity)
+    }
+
+    /// Somebody has rested since so many had been [taken](Self::taken).
+    pub(crate) fn rested(&mut self, side: Side, taken_before: u64) {
+        if self.rests(side) {
+            let taken = self.taken().saturating_sub(taken_before);
+            self.rest = self.rest.after(taken, self.capacity);
+        }
+    }
+
+    /// How many have left the queue; less those that came back.
+    pub(crate) fn taken(&self) -> u64 {
+        self.accepted.saturating_sub(self.ready.len() as u64)
     }
 
     #[inline]

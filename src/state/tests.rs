@@ -396,10 +396,26 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
 }
 
 #[test]
+fn submitters_of_a_large_queue_rest_the_longer_the_fewer_were_taken() {
+    let mut model = Model::new(256);
+    let before = model.state.taken();
+    model.push(1);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.state.taken(), before + 1);
+    model.state.rested(Side::Space, before);
+    assert!(model.state.rest(Side::Space).yields() > Rest::SHORTEST.yields());
+
+    // Nobody rests for work, nor for a slot of a small queue.
+    assert_eq!(model.state.rest(Side::Work), Rest::SHORTEST);
+    let mut small = Model::new(255);
+    small.state.rested(Side::Space, 0);
+    assert_eq!(small.state.rest(Side::Space), Rest::SHORTEST);
+}
+
+#[test]
 fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let mut model = Model::new(2);
     let busy = |model: &Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
-    assert_eq!(model.state.capacity(), 2);
     assert_eq!(busy(&model), [false, false]);
     model.push(1);
     assert_eq!(busy(&model), [false, true]);

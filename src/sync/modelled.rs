@@ -17,7 +17,7 @@ use super::{checker, clock, world};
 /// None of them spins: to the checker a pause is a yield.
 pub(crate) const SPIN_LOOKS: u32 = 0;
 
-pub(crate) fn pause_before_look(_look: u32) {
+pub(crate) fn pause_before_look(_look: u32, _yields: u32) {
     checker::thread::yield_now();
 }
 

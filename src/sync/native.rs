@@ -23,15 +23,16 @@ const LOCK_YIELDS: u32 = 2;
 pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
 pub(crate) const SPIN_LOOKS: u32 = 6;
-/// The others, after 4 and 8 yields. All in all that is about as long as it
-/// takes to fall asleep and be woken.
+/// The others, after a rest and one twice as long. All in all that is about as
+/// long as it takes to fall asleep and be woken.
 const YIELD_LOOKS: u32 = 2;
 
-/// Lets time pass before a look, the longer the more there were.
-pub(crate) fn pause_before_look(look: u32) {
+/// Lets time pass before a look, the longer the more there were. `rest` is a
+/// number of yields.
+pub(crate) fn pause_before_look(look: u32, rest: u32) {
     match look.checked_sub(SPIN_LOOKS) {
         None => spin(4 << look),
-        Some(yields) => (0..4 << yields).for_each(|_| yield_now()),
+        Some(rests) => (0..rest << rests).for_each(|_| yield_now()),
     }
 }
 
