@@ -205,7 +205,7 @@ impl<T> Monitor<T> {
         let mut turn = Turn::Newcomer;
         loop {
             (state, turn) = if looks < LOOKS {
-                let (rest, taken) = (state.rest(side).yields(), state.taken());
+                let (rest, taken) = (state.rest(side).duration(), state.taken());
                 Self::unlock(state);
                 sync::pause_before_look(looks, rest);
                 looks += 1;

@@ -5,41 +5,43 @@
 //! in which they take a good part of what is queued. It depends on what they do
 //! with it, so it is learned from how much they took during the last rest.
 
+use std::time::Duration;
+
 /// With room for so many items a queue is not waited for slot by slot.
 const LARGE_CAPACITY: usize = 256;
 
+/// A rest of so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rest {
-    /// A power of two.
-    yields: u32,
+    micros: u32,
 }
 
 impl Rest {
-    pub(crate) const SHORTEST: Self = Self { yields: 4 };
-    /// About as long as it takes to fall asleep and be woken.
-    const LONGEST: Self = Self { yields: 64 };
+    pub(crate) const SHORTEST: Self = Self { micros: 2 };
+    /// With the one after it, about as long as it takes to fall asleep and be
+    /// woken.
+    const LONGEST: Self = Self { micros: 32 };
 
     /// Whether submitters of a queue with this capacity rest.
     pub(crate) const fn suits(capacity: usize) -> bool {
         capacity >= LARGE_CAPACITY
     }
 
-    /// How often to give the core away.
-    pub(crate) const fn yields(self) -> u32 {
-        self.yields
+    pub(crate) const fn duration(self) -> Duration {
+        Duration::from_micros(self.micros as u64)
     }
 
     /// What the next rest should be, if during this one so many were taken.
     pub(crate) fn after(self, taken: u64, capacity: usize) -> Self {
         let capacity = capacity as u64;
-        let yields = if taken < capacity / 8 {
-            Self::LONGEST.yields.min(self.yields * 2)
+        let micros = if taken < capacity / 8 {
+            Self::LONGEST.micros.min(self.micros * 2)
         } else if taken > capacity / 2 {
-            Self::SHORTEST.yields.max(self.yields / 2)
+            Self::SHORTEST.micros.max(self.micros / 2)
         } else {
-            self.yields
+            self.micros
         };
-        Self { yields }
+        Self { micros }
     }
 }
 
@@ -49,16 +51,17 @@ mod tests {
 
     #[test]
     fn slow_consumers_are_left_alone_for_longer_and_fast_ones_not() {
-        let rest = Rest { yields: 16 };
-        assert_eq!(rest.after(127, 1024).yields(), 32);
+        let rest = Rest { micros: 4 };
+        assert_eq!(rest.after(127, 1024).duration(), Duration::from_micros(8));
         assert_eq!(rest.after(128, 1024), rest);
         assert_eq!(rest.after(512, 1024), rest);
-        assert_eq!(rest.after(513, 1024).yields(), 8);
+        assert_eq!(rest.after(513, 1024).duration(), Duration::from_micros(2));
     }
 
     #[test]
     fn a_rest_is_neither_endless_nor_nothing() {
         assert_eq!(Rest::LONGEST.after(0, 1024), Rest::LONGEST);
         assert_eq!(Rest::SHORTEST.after(1024, 1024), Rest::SHORTEST);
+        assert!(!Rest::SHORTEST.duration().is_zero());
     }
 }

@@ -403,7 +403,7 @@ fn submitters_of_a_large_queue_rest_the_longer_the_fewer_were_taken() {
     model.take(Turn::Newcomer);
     assert_eq!(model.state.taken(), before + 1);
     model.state.rested(Side::Space, before);
-    assert!(model.state.rest(Side::Space).yields() > Rest::SHORTEST.yields());
+    assert!(model.state.rest(Side::Space).duration() > Rest::SHORTEST.duration());
 
     // Nobody rests for work, nor for a slot of a small queue.
     assert_eq!(model.state.rest(Side::Work), Rest::SHORTEST);

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
@@ -17,7 +17,7 @@ use super::{checker, clock, world};
 /// None of them spins: to the checker a pause is a yield.
 pub(crate) const SPIN_LOOKS: u32 = 0;
 
-pub(crate) fn pause_before_look(_look: u32, _yields: u32) {
+pub(crate) fn pause_before_look(_look: u32, _rest: Duration) {
     checker::thread::yield_now();
 }
 

@@ -1,7 +1,7 @@
 //! The seam in ordinary builds: `parking_lot`, `crossbeam-channel`, `std`.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use std::sync::atomic::AtomicBool;
 
@@ -23,16 +23,25 @@ const LOCK_YIELDS: u32 = 2;
 pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
 pub(crate) const SPIN_LOOKS: u32 = 6;
-/// The others, after a rest and one twice as long. All in all that is about as
-/// long as it takes to fall asleep and be woken.
+/// The others, after a rest and one twice as long.
 const YIELD_LOOKS: u32 = 2;
 
-/// Lets time pass before a look, the longer the more there were. `rest` is a
-/// number of yields.
-pub(crate) fn pause_before_look(look: u32, rest: u32) {
+/// Lets time pass before a look, the longer the more there were.
+pub(crate) fn pause_before_look(look: u32, rest: Duration) {
     match look.checked_sub(SPIN_LOOKS) {
         None => spin(4 << look),
-        Some(rests) => (0..rest << rests).for_each(|_| yield_now()),
+        Some(rests) => yield_for(rest * (1 << rests)),
+    }
+}
+
+/// Gives the core away, again and again if nobody else wants it.
+fn yield_for(time: Duration) {
+    let since = Instant::now();
+    loop {
+        yield_now();
+        if since.elapsed() >= time {
+            return;
+        }
     }
 }
 
