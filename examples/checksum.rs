@@ -13,15 +13,15 @@
 //!
 //! What the queue does here:
 //!
-//! - **Backpressure.** `submit` blocks while the shelf is full, so a fast walk
-//!   never runs further ahead of the workers than `--capacity` files.
+//! - **Backpressure.** `submit_all` blocks while the shelf is full, so a fast
+//!   walk hardly runs further ahead of the workers than `--capacity` files.
 //! - **Priority.** Small files overtake large ones: a worker that opens a large
 //!   file puts it back on the shelf, behind everything smaller.
 //! - **Retries.** An error that may pass is tried again with backoff; a file
 //!   that vanished or may not be read is given up at once.
-//! - **Results.** The main thread takes what is finished between two submits.
-//!   That needs no collecting thread, and few results pile up: while one submit
-//!   blocks, no more can come than the shelf holds tasks.
+//! - **Results.** The main thread takes what is finished between two files that
+//!   it finds. That needs no collecting thread, and few results pile up: while
+//!   it waits for room, no more can come than the shelf holds tasks.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -211,6 +211,7 @@ fn visit(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
 fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
     let mut file = File::open(&*attempt.payload.borrow())?;
     BUFFER.with_borrow_mut(|buffer| {
+        let buffer = &mut buffer.0[..];
         let start = file.read(buffer)?;
         // What fits into the buffer is small; nobody needs to ask for its size.
         if start == buffer.len() && put_back_if_large(attempt, &file)? {
@@ -261,10 +262,15 @@ fn may_pass(error: &io::Error) -> bool {
 /// of a core between the read and the hash.
 const BUFFER_SIZE: usize = 128 * 1024;
 
+/// Begins where a page does, as what is read into it does: the kernel copies
+/// that fastest.
+#[repr(align(4096))]
+struct Buffer([u8; BUFFER_SIZE]);
+
 thread_local! {
     /// One for each worker, used again for every file: to allocate and clear one
     /// would take longer than to read most files.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_SIZE]);
+    static BUFFER: RefCell<Box<Buffer>> = RefCell::new(Box::new(Buffer([0; BUFFER_SIZE])));
 }
 
 /// The digest and the length of the file, read to its end. The first `count`
