@@ -356,20 +356,27 @@ fn a_queue_that_was_idle_for_a_moment_traps_nobody_in_wait_idle() {
             )
             .unwrap(),
         );
-        for n in 1..=20 {
+        for n in 1..=50 {
             let (first, second) = (Gate::new(), Gate::new());
             queue.submit(first.clone()).unwrap();
             first.arrived(1);
-            let waiting = {
+            // So many that they are not all up before the moment is over.
+            let waiting = [(); 4].map(|()| {
                 let queue = std::sync::Arc::clone(&queue);
                 blocked(move || queue.wait_idle())
-            };
+            });
+            let next = second.clone();
             first.open();
-            until(|| queue.stats().settled == 2 * n - 1);
-            queue.submit(second.clone()).unwrap();
+            // Gives nobody the core: the moment is as short as can be.
+            while queue.stats().settled < 2 * n - 1 {
+                std::hint::spin_loop();
+            }
+            queue.submit(next).unwrap();
             second.arrived(1);
-            // The queue is busy again, and stays so until this has returned.
-            waiting.join().unwrap();
+            // The queue is busy again, and stays so until these have returned.
+            for waiting in waiting {
+                waiting.join().unwrap();
+            }
             second.open();
             queue.wait_idle();
         }
