@@ -22,17 +22,19 @@ fn options(capacity: usize, workers: usize) -> QueueOptions {
     QueueOptions::new(capacity, workers).backoff(Backoff::constant(SECOND))
 }
 
-// A hang would mean that nobody watched the due time: the watcher was called
+// A hang would mean that nobody watched the due time: that neither of two
+// sleepers was called to watch what came back; or that the watcher was called
 // away, or left, and did not hand over.
 fn retry_and_two_consumers(fault: Fault) {
-    model(Preemptions(4), 3_000).check(move || {
+    model(Preemptions(4), 4_200).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 7).unwrap();
+        let lease = Fragile::new(queue.lease().unwrap());
         let consumers = [(); 2].map(|()| {
             beside(&queue, |queue| {
                 let mut done = 0;
                 while let Some(lease) = queue.lease() {
-                    if Lease::retries(&lease) < 1 {
+                    if Lease::retries(&lease) < 2 {
                         Lease::retry_after(lease, SECOND).unwrap();
                     } else {
                         done += 1;
@@ -41,6 +43,7 @@ fn retry_and_two_consumers(fault: Fault) {
                 done
             })
         });
+        Lease::retry_after(lease.into_inner(), SECOND).unwrap();
         queue.close();
         pass(Duration::MAX, fault);
         let done: u32 = consumers.into_iter().map(|c| c.join().unwrap()).sum();
