@@ -152,6 +152,37 @@ fn all_the_time_there_is_has_passed_for_later_waits_too_can_fail() {
     later_waits(Fault::ClockStands);
 }
 
+// Another order would mean that equal due times do not keep the order in which
+// the waits began; nothing there, that what is due just now has to wait longer.
+fn one_instant(fault: Fault) {
+    model(Exhaustive, 1).check(move || {
+        let queue = PriorityQueue::new(3);
+        queue.push_all([(0, 1), (0, 2), (0, 3)]).unwrap();
+        let mut leases = [(); 3].map(|()| queue.try_lease().unwrap());
+        for delay in [Duration::ZERO, SECOND] {
+            for lease in leases {
+                Lease::retry_after(lease, delay).unwrap();
+            }
+            if fault != Fault::ClockStands {
+                advance(delay);
+            }
+            leases = [(); 3].map(|()| queue.try_lease().expect("what is due"));
+            assert_eq!(leases.each_ref().map(|l| **l), [1, 2, 3], "the order");
+        }
+    });
+}
+
+#[test]
+fn those_due_at_one_instant_come_out_in_the_order_they_came_back() {
+    one_instant(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "what is due")]
+fn those_due_at_one_instant_come_out_in_the_order_they_came_back_can_fail() {
+    one_instant(Fault::ClockStands);
+}
+
 // ----- the models' own instruments ------------------------------------------
 
 #[test]
