@@ -192,6 +192,34 @@ fn what_is_due_joins_the_back_of_its_line() {
 }
 
 #[test]
+fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
+    let mut model = Model::new(8);
+    (1..=3).for_each(|item| model.push(item));
+    let entries = [(); 3].map(|()| model.take(Turn::Newcomer).unwrap());
+    for (entry, delay) in entries.into_iter().zip([SECOND, SECOND, 2 * SECOND]) {
+        model.put_back(entry, delay);
+    }
+    let start = model.now;
+    model.now = start + SECOND;
+    let first = model.take(Turn::Newcomer).unwrap();
+    // Before the items were put back.
+    model.now = start - SECOND;
+    assert_eq!(model.take(Turn::Newcomer).unwrap().item, 2, "due is due");
+    model.put_back(first, SECOND);
+    assert!(model.take(Turn::Newcomer).is_none());
+    let (watcher, until) = model
+        .state
+        .fall_asleep(Side::Work, Turn::Newcomer, "watcher", None);
+    assert_eq!(until, Some(start), "the earlier, though it came later");
+    model.now = start;
+    model.state.wake_up(Side::Work, watcher, false);
+    assert_eq!(model.take(Turn::TimedOut).unwrap().item, 1);
+    assert!(model.take(Turn::Newcomer).is_none());
+    model.now = start + 2 * SECOND;
+    assert_eq!(model.take(Turn::Newcomer).unwrap().item, 3);
+}
+
+#[test]
 fn one_submitter_is_called_for_room_and_calls_the_next() {
     let mut model = Model::new(2);
     model.push(1);
