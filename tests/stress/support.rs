@@ -1,11 +1,12 @@
 //! Time, threads, and what lives.
 
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use taskshelf::Stats;
 
@@ -33,8 +34,7 @@ pub(crate) fn for_a_while(rounds: u64, mix: impl Fn(Random) + Send + Sync + 'sta
     let seconds = variable("TASKSHELF_STRESS").unwrap_or(2);
     let end = Instant::now() + Duration::from_secs(seconds);
     let given = variable("TASKSHELF_SEED");
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut seeds = Random(clock.as_nanos() as u64);
+    let mut seeds = Random(RandomState::new().hash_one(()));
     let mix = Arc::new(mix);
     let mut round = 0;
     while round < rounds || Instant::now() < end {
