@@ -72,6 +72,11 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Receiver<T> {
     /// Takes a value if one is there.
+    ///
+    /// # Errors
+    ///
+    /// That there is none now, or that there will be none: the last sender has
+    /// left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut state = self.0.lock();
         match state.queue.pop_front() {
@@ -82,6 +87,10 @@ impl<T> Receiver<T> {
     }
 
     /// Waits for a value, or for the last sender to leave.
+    ///
+    /// # Errors
+    ///
+    /// That the last sender has left, and no value is there.
     pub fn recv(&self) -> Result<T, RecvError> {
         let mut state = self.0.lock();
         loop {

@@ -15,6 +15,11 @@
 //! `tests/kill/run` does the same to the queue: it breaks the protocol on purpose
 //! and demands that the models and tests go red.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap that fails is a model that fails"
+)]
+
 #[cfg(not(loom))]
 #[test]
 #[ignore = "runs with `cargo loom`, to tell whether the models do"]

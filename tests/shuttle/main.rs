@@ -6,6 +6,11 @@
 //! two ways. A failure prints its schedule; to see it again, and nothing else:
 //! `SHUTTLE_REPLAY=<schedule> cargo shuttle <model>`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap that fails is a model that fails"
+)]
+
 #[cfg(shuttle)]
 mod bakery;
 #[cfg(shuttle)]
