@@ -467,8 +467,7 @@ impl Machine {
         };
         let sleeper = sleeper.expect("the place was looked up");
         let side = sleeper.errand.side();
-        self.state
-            .wake_up(side, sleeper.ticket, which.is_multiple_of(2));
+        self.state.wake_up(side, sleeper.ticket, which % 2 == 0);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
         self.look(sleeper.errand, sleeper.deadline, last, turn);
         true
