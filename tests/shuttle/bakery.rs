@@ -1,15 +1,20 @@
 //! `TaskQueue` among many threads.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
 use shuttle::thread;
 use taskshelf::model::advance;
 use taskshelf::{
-    Attempt, Backoff, QueueOptions, RetryWaits, Stats, SubmitError, Submitted, Submitter, Task,
-    TaskId, TaskQueue, WorkerResult,
+    Attempt, Backoff, Failure, QueueOptions, RetryWaits, Stats, SubmitError, Submitted, Submitter,
+    Task, TaskId, TaskQueue, WorkerResult,
 };
 
 use crate::support::*;
 
 type Outcome = WorkerResult<u32, (), &'static str>;
+
+type Handler = fn(&Attempt<'_, u32>) -> Result<(), &'static str>;
 
 /// The name by which an accepted task is known, whatever was accepted before.
 fn named(payload: u32) -> Task<u32> {
@@ -24,16 +29,26 @@ fn ids(results: &[Outcome]) -> Vec<u32> {
     sorted(results.iter().map(id).collect())
 }
 
+fn is_panicked(result: &Outcome) -> bool {
+    let panicked = |failure: &Failure<_, _>| failure.error.is_panicked();
+    result.outcome.as_ref().is_err_and(panicked)
+}
+
+fn is_aborted(result: &Outcome) -> bool {
+    let aborted = |failure: &Failure<_, _>| failure.error.is_aborted();
+    result.outcome.as_ref().is_err_and(aborted)
+}
+
 /// The books of a queue that has ended say what its results say.
 fn assert_books(stats: Stats, results: &[Outcome]) {
-    let aborted = |r: &&Outcome| r.outcome.as_ref().is_err_and(|f| f.error.is_aborted());
-    let succeeded = |r: &&Outcome| r.outcome.is_ok();
+    let succeeded = |r: &Outcome| r.outcome.is_ok();
     let count = results.len() as u64;
     assert_eq!((stats.accepted, stats.settled), (count, count));
     assert_eq!((stats.ready, stats.waiting, stats.running), (0, 0, 0));
-    let counts = [succeeded, aborted].map(|is| results.iter().filter(is).count() as u64);
-    assert_eq!([stats.succeeded, stats.aborted], counts);
-    assert_eq!(stats.failed, count - counts[0] - counts[1]);
+    let kinds = [succeeded, is_panicked, is_aborted];
+    let counts = kinds.map(|is| results.iter().filter(|r| is(r)).count() as u64);
+    assert_eq!([stats.succeeded, stats.panicked, stats.aborted], counts);
+    assert_eq!(stats.failed, count - counts.iter().sum::<u64>());
     let attempts: u64 = results.iter().map(|r| u64::from(r.attempts)).sum();
     let started = results.iter().filter(|r| r.attempts > 0).count() as u64;
     assert_eq!(stats.retries, attempts - started);
@@ -107,13 +122,13 @@ fn four_workers_hold_what_three_submitters_bring() {
 // A hang here would mean that a drain waited for what a cancel had ended; a
 // missing result, that it collected before the canceller had published; one
 // too many, that a worker and a canceller both had the task.
-fn cancel_races_drain(waits: RetryWaits) {
+fn cancel_races_drain(handler: Handler, waits: RetryWaits) {
     outcomes([(false, true), (true, false), (true, true)], move || {
         let options = QueueOptions::new(2, 4)
             .backoff(Backoff::constant(SECOND))
             .max_retries(2)
             .retry_waits(waits);
-        let queue = TaskQueue::new(flaky, options).unwrap();
+        let queue = TaskQueue::new(handler, options).unwrap();
         let submitter = queue.submitter();
         queue.submit(named(90)).unwrap();
         let submitters = {
@@ -132,22 +147,108 @@ fn cancel_races_drain(waits: RetryWaits) {
         accepted.push(90);
         assert_eq!(ids(&results), sorted(accepted));
         assert_books(submitter.stats(), &results);
-        let aborted = results
-            .iter()
-            .filter(|r| r.outcome.as_ref().is_err_and(|f| f.error.is_aborted()))
-            .count();
+        let aborted = results.iter().filter(|r| is_aborted(r)).count();
         (aborted > 0, aborted < results.len())
     });
 }
 
 #[test]
 fn cancel_races_a_drain_that_waits_for_retries() {
-    cancel_races_drain(RetryWaits::FreeWorker);
+    cancel_races_drain(flaky, RetryWaits::FreeWorker);
 }
 
 #[test]
 fn cancel_races_a_drain_whose_workers_hold_retries() {
-    cancel_races_drain(RetryWaits::HoldWorker);
+    cancel_races_drain(flaky, RetryWaits::HoldWorker);
+}
+
+#[test]
+fn cancel_races_a_drain_among_panics() {
+    cancel_races_drain(stormy, RetryWaits::FreeWorker);
+}
+
+#[test]
+fn cancel_races_a_drain_among_panics_of_workers_that_hold_retries() {
+    cancel_races_drain(stormy, RetryWaits::HoldWorker);
+}
+
+/// Panics as the payload says. Without the hook, which belongs to the checker:
+/// to it a panic is the end of the model.
+fn stormy(attempt: &Attempt<'_, u32>) -> Result<(), &'static str> {
+    match (attempt.payload % 4, attempt.number()) {
+        (1, _) | (2, 1) => resume_unwind(Box::new("a storm")),
+        (3, 1) => Err("again"),
+        (3, _) => resume_unwind(Box::new("a storm, later")),
+        _ => Ok(()),
+    }
+}
+
+/// The attempts that [`stormy`] makes of a task with two retries, and whether
+/// it panics in the end.
+fn storm(payload: u32) -> (u32, bool) {
+    match payload % 4 {
+        0 => (1, false),
+        2 => (2, false),
+        _ => (3, true),
+    }
+}
+
+// A missing result here, or one too many, would mean that a panic took a task
+// with it, or its settling; a hang, that it took the worker: in the end all
+// four meet.
+fn panics_of_many(waits: RetryWaits) {
+    model(move || {
+        let all_here = Arc::new(Meeting::default());
+        let handler = move |attempt: &Attempt<'_, u32>| match attempt.payload {
+            1000.. => {
+                all_here.meet(4);
+                Ok(())
+            }
+            _ => stormy(attempt),
+        };
+        let options = QueueOptions::new(2, 4)
+            .backoff(Backoff::constant(SECOND))
+            .max_retries(2)
+            .retry_waits(waits);
+        let queue = TaskQueue::new(handler, options).unwrap();
+        let submitter = queue.submitter();
+        let submitters = {
+            let submitter = submitter.clone();
+            crowd(4, move |n| submit_three(&submitter, n))
+        };
+        let clock = clock(3);
+        let mut accepted = join_all(submitters);
+        assert_eq!(accepted.len(), 12);
+        clock.join().unwrap();
+        queue.wait_idle();
+        queue.submit_all((1000..1004).map(named)).unwrap();
+        let results = queue.drain();
+        for result in &results {
+            let TaskId::Number(number) = result.task_id else {
+                unreachable!("all are numbers")
+            };
+            let expected = if number < 1000 {
+                storm(number as u32)
+            } else {
+                (1, false)
+            };
+            assert_eq!((result.attempts, is_panicked(result)), expected);
+            assert_eq!(result.outcome.is_ok(), !expected.1);
+        }
+        accepted.extend(1000..1004);
+        assert_eq!(ids(&results), sorted(accepted));
+        assert_books(submitter.stats(), &results);
+    });
+}
+
+#[test]
+fn four_workers_survive_the_panics_of_what_four_submitters_bring() {
+    panics_of_many(RetryWaits::FreeWorker);
+}
+
+#[test]
+fn four_workers_that_hold_their_tasks_survive_the_panics() {
+    panics_of_many(RetryWaits::HoldWorker);
 }
 
 // A hang here would mean that the close forgot a submitter that slept, or
