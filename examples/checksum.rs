@@ -21,7 +21,10 @@
 //!   that vanished or may not be read is given up at once.
 //! - **Results.** The main thread takes what is finished between two files that
 //!   it finds. That needs no collecting thread, and few results pile up: while
-//!   it waits for room, no more can come than the shelf holds tasks.
+//!   it waits for room, hardly more can come than the shelf holds tasks.
+//!
+//! `submit_all` takes 64 files at a time from the walk: fewer locks, but nothing
+//! is hashed before so many were found, or all.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -186,8 +189,7 @@ const LARGE: u64 = 32 * 1024 * 1024;
 
 type Sha256Digest = [u8; 32];
 
-/// The payload. Whoever is done with the file takes the name out of it, and
-/// nobody copies it.
+/// The payload. Whoever is done with the file takes the name out of it.
 type FileName = RefCell<OsString>;
 
 /// What a worker did with a file.
@@ -262,8 +264,7 @@ fn may_pass(error: &io::Error) -> bool {
 /// of a core between the read and the hash.
 const BUFFER_SIZE: usize = 128 * 1024;
 
-/// Begins where a page does, as what is read into it does: the kernel copies
-/// that fastest.
+/// Aligned like the pages that are copied into it, which is fastest.
 #[repr(align(4096))]
 struct Buffer([u8; BUFFER_SIZE]);
 

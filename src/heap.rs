@@ -24,8 +24,8 @@ pub(crate) struct Entry<T> {
 #[repr(C)]
 pub(crate) struct Heap<T> {
     len: usize,
-    /// The greatest priority in the tree, beside what is needed to know whether
-    /// the levels have a greater one.
+    /// That of the tree, beside that of the levels: while the tree is empty
+    /// nothing of it is touched.
     tree_top: Option<i32>,
     levels: Levels<Entry<T>>,
     tree: Tree<Entry<T>>,
@@ -54,7 +54,7 @@ impl<T> Heap<T> {
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.len += 1;
-        match self.levels.line(entry.priority) {
+        match self.levels.occupy(entry.priority) {
             Some(line) => line.push_back(entry),
             None => self.push_new(entry),
         }

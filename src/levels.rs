@@ -16,8 +16,9 @@ const FEW: usize = 8;
 pub(crate) const KEPT_CAPACITY: usize = 1024;
 
 /// Up to `FEW` levels, sorted by priority. Those that run empty keep their
-/// place until all are empty, so that a queue that hovers around empty finds
-/// its levels, and their memory, where they were.
+/// place, so that a queue that hovers around empty finds its levels, and their
+/// memory, where they were. Once all places are taken new ones are given only
+/// when all levels are empty.
 #[repr(C)]
 pub(crate) struct Levels<T> {
     /// Bit i says that line i is not empty.
@@ -39,10 +40,9 @@ impl<T> Levels<T> {
         }
     }
 
-    /// The line of a priority, which the caller is about to add to, if it has
-    /// one.
+    /// The line of a priority, if it has one. The caller must add to it.
     #[inline]
-    pub(crate) fn line(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
+    pub(crate) fn occupy(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
         let place = self.rank(priority);
         if place < self.used as usize && self.priorities[place] == priority {
             self.occupied |= 1 << place;
@@ -80,7 +80,7 @@ impl<T> Levels<T> {
         let below = (1 << place) - 1;
         self.occupied = self.occupied & below | (self.occupied & !below) << 1;
         self.used += 1;
-        self.line(priority)
+        self.occupy(priority)
     }
 
     /// The greatest priority that is present.
@@ -112,7 +112,7 @@ mod tests {
 
     impl<T> Levels<T> {
         fn push(&mut self, priority: i32, item: T) -> bool {
-            let line = match self.line(priority) {
+            let line = match self.occupy(priority) {
                 Some(line) => Some(line),
                 None => self.add_line(priority),
             };

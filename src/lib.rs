@@ -36,23 +36,25 @@
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
 //! - A panic of yours on a worker is contained: the worker lives on.
-//! - Nothing polls: an idle queue makes no wake-ups.
+//! - Nothing polls: an idle queue makes no wake-ups. Where others came and went
+//!   within microseconds, a thread that must wait looks again for about as long
+//!   before it sleeps.
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
+//!
+//! A queue whose process forks is of use only to the parent.
 //!
 //! # In a model
 //!
 //! Built with `--cfg loom` or `--cfg shuttle`, the crate runs inside your own
 //! models: the same queues over the mutex, condvar and threads of that model
 //! checker. Time stands still there until `taskshelf::model::advance` moves it.
-//!
-//! A queue whose process forks is of use only to the parent.
 
 // The code, from the bottom up; imports point upwards in this list only.
 //
 //   task, backoff, options, result, error, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
-//   levels, tree, heap    stable priority order
+//   levels, tree, heap                       stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
 //   rest            how long a submitter stays away from a full queue

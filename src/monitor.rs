@@ -17,7 +17,7 @@ use crate::heap::Entry;
 use crate::line::Turn;
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
 use crate::stats::{Outcome, Stats};
-use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard, SPIN_LOOKS};
+use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard};
 use crate::waiting::Due;
 
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
@@ -45,6 +45,12 @@ impl Wait {
             Self::Until(deadline) => Some(deadline),
             Self::No | Self::Forever => None,
         }
+    }
+
+    fn remaining(self) -> Duration {
+        self.deadline().map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(sync::now())
+        })
     }
 
     fn is_over(self) -> bool {
@@ -195,22 +201,27 @@ impl<T> Monitor<T> {
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
-        let rests = state.rests(side);
-        let mut looks = match state.is_busy(side) {
-            // Each look gets in the consumers' way.
-            true if rests => SPIN_LOOKS,
-            true => 0,
-            false => LOOKS,
+        // Who waits for room in a large queue rests instead, once.
+        let rest = state.rest(side);
+        let mut looks = match (rest, state.is_busy(side)) {
+            (Some(_), _) => LOOKS.saturating_sub(1),
+            (None, true) => 0,
+            (None, false) => LOOKS,
         };
         let mut turn = Turn::Newcomer;
         loop {
             (state, turn) = if looks < LOOKS {
-                let (rest, taken) = (state.rest(side).duration(), state.taken());
+                let taken = state.taken();
                 Self::unlock(state);
-                sync::pause_before_look(looks, rest);
+                match rest {
+                    Some(time) => sync::yield_for(time.min(wait.remaining())),
+                    None => sync::pause_before_look(looks),
+                }
                 looks += 1;
                 let mut state = self.state.lock();
-                state.rested(side, taken);
+                if rest.is_some() {
+                    state.rested(taken);
+                }
                 (state, turn)
             } else {
                 self.sleep(state, side, turn, wait.deadline(), since)
@@ -235,6 +246,7 @@ impl<T> Monitor<T> {
         since: Instant,
     ) -> (Guard<'a, T>, Turn) {
         let waker = Arc::new(Condvar::new());
+        let taken = state.taken();
         let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
         // Nobody sleeps on a wake-up that others wait for. Asked only now that
         // this thread counts as asleep: what it watches needs no other watcher.
@@ -257,6 +269,9 @@ impl<T> Monitor<T> {
         };
         let waited = sync::timestamp().saturating_duration_since(since);
         state.wake_up(side, ticket, waited < SHORT_WAIT);
+        if side == Side::Space {
+            state.slept(taken, waited);
+        }
         (state, turn)
     }
 

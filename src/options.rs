@@ -73,8 +73,8 @@ pub struct QueueOptions {
 
 impl QueueOptions {
     /// Room for `capacity` tasks that wait, for a worker or for their next
-    /// attempt, and `workers` threads to run them. Neither may be 0. Memory is taken as tasks come,
-    /// so `usize::MAX` means a queue without a bound.
+    /// attempt, and `workers` threads to run them. Neither may be 0. Memory is
+    /// taken as tasks come, so `usize::MAX` means a queue without a bound.
     pub fn new(capacity: usize, workers: usize) -> Self {
         Self {
             capacity,

@@ -24,8 +24,9 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// tracked until the lease is dropped: it can come back after a delay, a closed
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
-/// Memory is taken as items come, not for the capacity, and kept for the next
-/// ones. No code of the item's (its destructor, say) runs under the queue's
+/// Memory is taken as items come, not for the capacity. What a burst took is
+/// given back when its priority, or all but the first eight of them, have run
+/// out of items; room for a thousand is kept. No code of the item's (its destructor, say) runs under the queue's
 /// lock.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
@@ -375,6 +376,7 @@ impl<T> PriorityQueue<T> {
 
     /// Closes the queue and hands back everything that was not taken, in
     /// order. What is leased can no longer come back.
+    #[must_use = "these are the items that nobody took"]
     pub fn abort(&self) -> Vec<T> {
         let leftover = self.monitor.abort();
         leftover.into_entries().map(|entry| entry.item).collect()

@@ -31,7 +31,7 @@
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::heap::{Entry, Heap};
 use crate::line::{Line, Ticket, Turn};
@@ -163,8 +163,6 @@ pub(crate) struct State<T, W> {
     /// For work and for space: the last thread through did not have to sleep, or
     /// not to wait for long, so another is likely to get through soon.
     busy: [bool; 2],
-    /// Between two looks of a submitter.
-    rest: Rest,
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
     sleepers: u32,
@@ -185,6 +183,8 @@ pub(crate) struct State<T, W> {
     idle: Line<W>,
     delays: Line<W>,
     watch: Option<Watch>,
+    /// The next one of a submitter.
+    rest: Rest,
 }
 
 impl<T, W> State<T, W> {
@@ -192,7 +192,6 @@ impl<T, W> State<T, W> {
         Self {
             phase: Phase::Open,
             busy: [false; 2],
-            rest: Rest::SHORTEST,
             capacity,
             sleepers: 0,
             accepted: 0,
@@ -209,6 +208,7 @@ impl<T, W> State<T, W> {
             idle: Line::new(),
             delays: Line::new(),
             watch: None,
+            rest: Rest::new(),
         }
     }
 
@@ -394,29 +394,25 @@ impl<T, W> State<T, W> {
         self.busy.get(side as usize).is_some_and(|busy| *busy)
     }
 
-    /// How long a thread that looks again had better wait first.
-    pub(crate) fn rest(&self, side: Side) -> Rest {
-        if self.rests(side) {
-            self.rest
-        } else {
-            Rest::SHORTEST
-        }
-    }
-
-    /// Whether waiting threads of this side come back for several at once.
-    pub(crate) fn rests(&self, side: Side) -> bool {
-        side == Side::Space && Rest::suits(self.capacity)
+    /// How long a thread that would sleep here had better stay away first: only
+    /// those that wait for room in a large queue do.
+    pub(crate) fn rest(&self, side: Side) -> Option<Duration> {
+        (side == Side::Space && Rest::suits(self.capacity)).then(|| self.rest.time())
     }
 
     /// Somebody has rested since so many had been [taken](Self::taken).
-    pub(crate) fn rested(&mut self, side: Side, taken_before: u64) {
-        if self.rests(side) {
-            let taken = self.taken().saturating_sub(taken_before);
-            self.rest = self.rest.after(taken, self.capacity);
-        }
+    pub(crate) fn rested(&mut self, taken_before: u64) {
+        let taken = self.taken().saturating_sub(taken_before);
+        self.rest = self.rest.after_rest(taken, self.capacity);
     }
 
-    /// How many have left the queue; less those that came back.
+    /// Somebody has slept for room since then.
+    pub(crate) fn slept(&mut self, taken_before: u64, slept: Duration) {
+        let taken = self.taken().saturating_sub(taken_before);
+        self.rest = self.rest.after_sleep(taken, slept);
+    }
+
+    /// How many are no longer ready; those that came back count again.
     pub(crate) fn taken(&self) -> u64 {
         self.accepted.saturating_sub(self.ready.len() as u64)
     }

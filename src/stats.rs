@@ -40,7 +40,7 @@ pub struct Stats {
     pub succeeded: u64,
     /// Settled tasks whose last attempt returned `Err`.
     pub failed: u64,
-    /// Settled tasks whose last attempt panicked.
+    /// Settled tasks whose last attempt, or custom backoff, panicked.
     pub panicked: u64,
     /// Settled tasks that were cancelled before their first or next attempt.
     pub aborted: u64,

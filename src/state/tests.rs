@@ -426,18 +426,24 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
 #[test]
 fn submitters_of_a_large_queue_rest_the_longer_the_fewer_were_taken() {
     let mut model = Model::new(256);
+    let first = model.state.rest(Side::Space).unwrap();
     let before = model.state.taken();
     model.push(1);
     model.take(Turn::Newcomer);
     assert_eq!(model.state.taken(), before + 1);
-    model.state.rested(Side::Space, before);
-    assert!(model.state.rest(Side::Space).duration() > Rest::SHORTEST.duration());
+    model.state.rested(before);
+    assert!(model.state.rest(Side::Space).unwrap() > first);
+
+    for _ in 0..10 {
+        model.state.rested(model.state.taken());
+    }
+    assert_eq!(model.state.rest(Side::Space), Some(first));
+    model.state.slept(before, Duration::from_micros(1));
+    assert!(model.state.rest(Side::Space).unwrap() > first);
 
     // Nobody rests for work, nor for a slot of a small queue.
-    assert_eq!(model.state.rest(Side::Work), Rest::SHORTEST);
-    let mut small = Model::new(255);
-    small.state.rested(Side::Space, 0);
-    assert_eq!(small.state.rest(Side::Space), Rest::SHORTEST);
+    assert_eq!(model.state.rest(Side::Work), None);
+    assert_eq!(Model::new(255).state.rest(Side::Space), None);
 }
 
 #[test]

@@ -14,10 +14,12 @@ pub(crate) use super::checker::LOOKS;
 pub(crate) use super::checker::sync::atomic::AtomicBool;
 use super::{checker, clock, world};
 
-/// None of them spins: to the checker a pause is a yield.
-pub(crate) const SPIN_LOOKS: u32 = 0;
+/// To the checker a pause is a yield.
+pub(crate) fn pause_before_look(_look: u32) {
+    checker::thread::yield_now();
+}
 
-pub(crate) fn pause_before_look(_look: u32, _rest: Duration) {
+pub(crate) fn yield_for(_time: Duration) {
     checker::thread::yield_now();
 }
 

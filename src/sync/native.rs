@@ -11,8 +11,8 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// What a thread that finds the lock taken does before it lets the lock put it
-/// to sleep. It looks again after 10, 20, 40, ... pauses of the processor (a
-/// few microseconds in all): the holder, left alone, gets several operations
+/// to sleep. It looks again after 10, 20, 40, ... pauses of the processor (ten
+/// to thirty microseconds in all): the holder, left alone, gets several operations
 /// done before the cache lines move to another core. Then it gives its core
 /// away, in case the holder is waiting for that very core.
 const LOCK_FIRST_SPINS: u32 = 10;
@@ -22,20 +22,20 @@ const LOCK_YIELDS: u32 = 2;
 /// How often a thread that lacks something looks again before it sleeps.
 pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
-pub(crate) const SPIN_LOOKS: u32 = 6;
-/// The others, after a rest and one twice as long.
+const SPIN_LOOKS: u32 = 6;
+/// The others, after giving the core away for 2 and 4 us.
 const YIELD_LOOKS: u32 = 2;
 
 /// Lets time pass before a look, the longer the more there were.
-pub(crate) fn pause_before_look(look: u32, rest: Duration) {
+pub(crate) fn pause_before_look(look: u32) {
     match look.checked_sub(SPIN_LOOKS) {
         None => spin(4 << look),
-        Some(rests) => yield_for(rest * (1 << rests)),
+        Some(yields) => yield_for(Duration::from_micros(2 << yields)),
     }
 }
 
 /// Gives the core away, again and again if nobody else wants it.
-fn yield_for(time: Duration) {
+pub(crate) fn yield_for(time: Duration) {
     let since = Instant::now();
     loop {
         yield_now();

@@ -7,7 +7,7 @@
 //! ```text
 //! LOOM_MAX_PREEMPTIONS=4 cargo loom
 //! RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=255 \
-//!     cargo test --profile loom --test loom --target-dir target/loom NAME
+//!     cargo test --profile model --test loom --target-dir target/loom NAME
 //! ```
 //!
 //! Beside each promise stands its twin, `.._can_fail`: the same model with a

@@ -20,7 +20,7 @@ use walkdir::WalkDir;
 const CAPACITY: usize = 1024;
 const BUFFER_SIZE: usize = 128 * 1024;
 
-/// As in the example: what is copied fastest.
+/// Aligned like the pages that are copied into it, as in the example.
 #[repr(align(4096))]
 struct Buffer([u8; BUFFER_SIZE]);
 

@@ -68,6 +68,6 @@ struct AbortOnDrop<'a, T>(&'a PriorityQueue<T>);
 
 impl<T> Drop for AbortOnDrop<'_, T> {
     fn drop(&mut self) {
-        self.0.abort();
+        drop(self.0.abort());
     }
 }
