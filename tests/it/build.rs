@@ -11,7 +11,7 @@ use taskshelf::{
     Submitted, Submitter, Task, TaskError, TaskQueue,
 };
 
-use crate::support::{Gate, Recorder, thread_names, until, values, within_seconds};
+use crate::support::{Gate, Recorder, only_error, thread_names, until, values, within_seconds};
 
 fn echo(options: QueueOptions) -> Result<TaskQueue<u32, u32, &'static str>, BuildError> {
     TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options)
@@ -161,6 +161,27 @@ fn debug_text_does_not_need_a_debug_payload() {
         assert!(!format!("{:?}", queue.submitter()).is_empty());
         queue.close();
         assert!(!format!("{:?}", queue.submit(Plain).err().unwrap()).is_empty());
+    });
+}
+
+#[test]
+fn debug_text_of_an_attempt_says_which_it_is_of_which_task() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, &str>| Err::<(), _>(format!("{attempt:?}")),
+            QueueOptions::new(1, 1).max_retries(0),
+        )
+        .unwrap();
+        queue.submit("the payload").unwrap();
+        let (error, _) = only_error(queue.drain());
+        let TaskError::Failed(text) = error else {
+            panic!("{error:?}");
+        };
+        assert!(
+            text.starts_with("Attempt") && text.contains("the payload"),
+            "{text}"
+        );
+        assert!(text.contains("number: 1"), "{text}");
     });
 }
 

@@ -14,6 +14,7 @@ mod close;
 mod delays;
 mod drain;
 mod drop;
+mod durations;
 mod kit;
 mod lease;
 mod leftovers;
