@@ -24,6 +24,22 @@ fn a_pop_from_an_empty_queue_waits_for_an_item() {
 }
 
 #[test]
+fn a_popper_in_a_busy_line_falls_asleep() {
+    within(|| {
+        let queue = full(1);
+        // The line is busy: whoever came last did not have to wait.
+        assert_eq!(queue.pop(), Some(0));
+        thread::scope(|scope| {
+            let _close = queue.close_on_drop();
+            // Goes on only once the popper sleeps.
+            let popper = asleep(scope, || queue.pop());
+            assert_eq!(queue.push(0, 1), Ok(()));
+            assert_eq!(popper.join().unwrap(), Some(1));
+        });
+    });
+}
+
+#[test]
 fn a_try_pop_from_an_empty_queue_says_empty() {
     let queue = PriorityQueue::<u8>::new(1);
     assert_eq!(queue.try_pop(), Err(TryPopError::Empty));
