@@ -29,3 +29,4 @@ mod self_submit;
 mod stats;
 mod submit;
 mod support;
+mod types;

@@ -51,8 +51,34 @@ fn every_error_is_an_error_whatever_the_item() {
     is_error::<PushAllError<Plain>>();
     is_error::<TryPopError>();
     is_error::<PopTimeoutError>();
-    let text = format!("{:?}", PushError(Plain(PhantomData)));
-    assert!(text.contains("PushError"));
+}
+
+#[test]
+fn debug_text_of_an_error_names_it_and_asks_nothing_of_the_item() {
+    let item = || Plain(PhantomData);
+    let texts = [
+        (format!("{:?}", PushError(item())), "PushError"),
+        (format!("{:?}", RetryError(item())), "RetryError"),
+        (format!("{:?}", TryPushError::Full(item())), "Full"),
+        (format!("{:?}", TryPushError::Closed(item())), "Closed"),
+        (
+            format!("{:?}", PushTimeoutError::Timeout(item())),
+            "Timeout",
+        ),
+        (format!("{:?}", PushTimeoutError::Closed(item())), "Closed"),
+    ];
+    for (text, name) in texts {
+        assert!(text.contains(name), "{name:?} is not in {text:?}");
+    }
+
+    let queue = PriorityQueue::new(1);
+    queue.close();
+    let refused = queue.push_all((0..37).map(|_| (0, item()))).unwrap_err();
+    let text = format!("{refused:?}");
+    assert!(
+        text.contains("PushAllError") && text.contains("37"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! What the types around a task queue say of themselves.
+
+use std::fmt::Debug;
+
+use taskshelf::{
+    Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, Task, TaskError, TaskId,
+    TaskQueue,
+};
+
+use crate::support::{full, within_seconds};
+
+/// Not `Debug`.
+#[derive(Clone, Copy)]
+struct Plain;
+
+#[track_caller]
+fn assert_debug(value: impl Debug, parts: &[&str]) {
+    let text = format!("{value:?}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn debug_text_says_what_became_of_a_task_and_why() {
+    let accepted = Submitted::<Plain>::Accepted(TaskId::from("tea"));
+    assert_debug(accepted, &["Accepted", "tea"]);
+    assert_debug(Submitted::Dropped(Task::new(Plain)), &["Dropped"]);
+    let (task, capacity) = (Task::new(Plain), 37);
+    assert_debug(SubmitError::Full { task, capacity }, &["Full", "37"]);
+    assert_debug(SubmitError::Closed(Task::new(Plain)), &["Closed"]);
+    assert_debug(SubmitError::Timeout(Task::new(Plain)), &["Timeout"]);
+    let deadlock = SubmitError::WouldDeadlock(Task::new(Plain));
+    assert_debug(deadlock, &["WouldDeadlock"]);
+}
+
+#[test]
+fn debug_text_says_how_many_of_many_tasks_got_in() {
+    within_seconds(|| {
+        let (queue, gate) = full(2, BackpressureStrategy::Drop);
+        let dropped = queue.submit_all(0..37).unwrap();
+        assert_debug(dropped, &["SubmittedAll", "accepted: 0", "37"]);
+        queue.close();
+        let refused = queue.submit_all(0..37).unwrap_err();
+        assert_debug(refused, &["SubmitAllError", "accepted: 0", "Closed", "37"]);
+        gate.open();
+    });
+}
+
+#[test]
+fn debug_text_of_a_result_names_the_task_and_its_error() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Plain>| Err::<(), _>("no tea"),
+            QueueOptions::new(1, 1).max_retries(0),
+        )
+        .unwrap();
+        queue.submit(Task::new(Plain).with_id("urn")).unwrap();
+        let result = queue.drain().remove(0);
+        assert_debug(
+            &result,
+            &["WorkerResult", "urn", "no tea", "attempts: 1", "duration"],
+        );
+        let failure = result.outcome.unwrap_err();
+        assert_debug(&failure, &["Failure", "urn", "no tea"]);
+    });
+}
+
+#[test]
+fn every_predicate_of_a_refusal_tells_the_variants_apart() {
+    let (task, capacity) = (Task::new(Plain), 1);
+    let errors = [
+        SubmitError::Full { task, capacity },
+        SubmitError::Closed(Task::new(Plain)),
+        SubmitError::Timeout(Task::new(Plain)),
+        SubmitError::WouldDeadlock(Task::new(Plain)),
+    ];
+    for (place, error) in errors.iter().enumerate() {
+        let answers = [
+            error.is_full(),
+            error.is_closed(),
+            error.is_timeout(),
+            error.is_would_deadlock(),
+        ];
+        let expected = [0, 1, 2, 3].map(|other| other == place);
+        assert_eq!(answers, expected, "{error:?}");
+    }
+}
+
+#[test]
+fn every_predicate_of_a_task_error_tells_the_variants_apart() {
+    let failed = TaskError::Failed("no");
+    assert!(!failed.is_panicked() && !failed.is_aborted());
+    assert_eq!(failed.failed(), Some("no"));
+    let panicked = TaskError::<&str>::Panicked("ouch".into());
+    assert!(panicked.is_panicked() && !panicked.is_aborted());
+    assert_eq!(panicked.failed(), None);
+    let aborted = TaskError::<&str>::Aborted;
+    assert!(!aborted.is_panicked() && aborted.is_aborted());
+    assert_eq!(aborted.failed(), None);
+}
