@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, Jitter, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
 
 use crate::retry::{MOMENT, failing, for_both_waits, options};
-use crate::support::{HOUR, Recorder, only_error, until, within_seconds};
+use crate::support::{HOUR, Recorder, on_log, only_error, until, within_seconds};
 
 #[test]
 fn the_default_backoff_doubles_up_to_a_minute() {
@@ -48,6 +48,31 @@ fn a_custom_backoff_is_asked_once_for_every_retry_from_one_on() {
         queue.submit(1).unwrap();
         assert_eq!(only_error(queue.drain()).1, 4);
         assert_eq!(asked.events(), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn each_queue_draws_a_jitter_of_its_own() {
+    within_seconds(|| {
+        let delays = Recorder::new();
+        for _ in 0..2 {
+            let delays = delays.clone();
+            let handler = move |_: &Attempt<'_, u32>| {
+                // The worker logs how long the delay is.
+                let delays = delays.clone();
+                on_log(move |_, text| delays.note(text.to_owned()));
+                Err::<(), _>("no")
+            };
+            let backoff = Backoff::constant(HOUR).jitter(Jitter::Full);
+            let options = QueueOptions::new(1, 1).backoff(backoff);
+            let queue = TaskQueue::new(handler, options).unwrap();
+            queue.submit(1).unwrap();
+            until(|| queue.stats().waiting == 1);
+            queue.cancel();
+        }
+        let delays = delays.events();
+        assert_eq!(delays.len(), 2, "{delays:?}");
+        assert_ne!(delays[0], delays[1]);
     });
 }
 
