@@ -36,9 +36,9 @@
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
 //! - A panic of yours on a worker is contained: the worker lives on.
-//! - Nothing polls: an idle queue makes no wake-ups. Where others came and went
-//!   within microseconds, a thread that must wait looks again for about as long
-//!   before it sleeps.
+//! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
+//!   a busy one looks again for some tens of microseconds at the most, and then
+//!   sleeps.
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
 //!

@@ -26,8 +26,8 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 ///
 /// Memory is taken as items come, not for the capacity. What a burst took is
 /// given back when its priority, or all but the first eight of them, have run
-/// out of items; room for a thousand is kept. No code of the item's (its destructor, say) runs under the queue's
-/// lock.
+/// out of items; room for a thousand is kept. No code of the item's (its
+/// destructor, say) runs under the queue's lock.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
 /// important ones wait. Threads, though, are served in turn: a blocked thread

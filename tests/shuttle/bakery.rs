@@ -63,6 +63,13 @@ fn flaky(attempt: &Attempt<'_, u32>) -> Result<(), &'static str> {
     }
 }
 
+fn four_workers(waits: RetryWaits) -> QueueOptions {
+    QueueOptions::new(2, 4)
+        .backoff(Backoff::constant(SECOND))
+        .max_retries(2)
+        .retry_waits(waits)
+}
+
 /// Those of three tasks that a submitter was told are accepted.
 fn submit_three(submitter: &Submitter<u32>, n: u32) -> Vec<u32> {
     (10 * n..10 * n + 3)
@@ -82,10 +89,7 @@ fn submit_three(submitter: &Submitter<u32>, n: u32) -> Vec<u32> {
 // lost or made twice.
 fn retries_of_many(waits: RetryWaits) {
     model(move || {
-        let options = QueueOptions::new(2, 4)
-            .backoff(Backoff::constant(SECOND))
-            .max_retries(2)
-            .retry_waits(waits);
+        let options = four_workers(waits);
         let queue = TaskQueue::new(flaky, options).unwrap();
         let submitter = queue.submitter();
         let submitters = {
@@ -124,10 +128,7 @@ fn four_workers_hold_what_three_submitters_bring() {
 // too many, that a worker and a canceller both had the task.
 fn cancel_races_drain(handler: Handler, waits: RetryWaits) {
     outcomes([(false, true), (true, false), (true, true)], move || {
-        let options = QueueOptions::new(2, 4)
-            .backoff(Backoff::constant(SECOND))
-            .max_retries(2)
-            .retry_waits(waits);
+        let options = four_workers(waits);
         let queue = TaskQueue::new(handler, options).unwrap();
         let submitter = queue.submitter();
         queue.submit(named(90)).unwrap();
@@ -206,10 +207,7 @@ fn panics_of_many(waits: RetryWaits) {
             }
             _ => stormy(attempt),
         };
-        let options = QueueOptions::new(2, 4)
-            .backoff(Backoff::constant(SECOND))
-            .max_retries(2)
-            .retry_waits(waits);
+        let options = four_workers(waits);
         let queue = TaskQueue::new(handler, options).unwrap();
         let submitter = queue.submitter();
         let submitters = {
