@@ -62,6 +62,7 @@
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
 //   contain         the door to the user's code
+//   outbox          where results lie
 //   shared, publisher, attempt, worker       a worker's cycle
 //   submitter, task_queue                    the bakery
 
@@ -76,6 +77,7 @@ mod line;
 #[cfg_attr(loom, allow(clippy::absurd_extreme_comparisons))] // nobody looks again there
 mod monitor;
 mod options;
+mod outbox;
 mod priority_queue;
 mod publisher;
 mod rest;

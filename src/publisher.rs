@@ -1,27 +1,35 @@
-//! Where results go.
+//! The end of a task: its result goes to the outbox.
 //!
 //! A result is published, and the payload of a task that succeeded dropped,
 //! before the task is settled: whoever sees it settled, or returns from
 //! `wait_idle`, can receive its result.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contain::discard;
 use crate::heap::Entry;
+use crate::outbox::Outbox;
 use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::{Job, Publish};
 use crate::stats::Outcome;
-use crate::sync::Sender;
 use crate::task::Task;
 
+/// Held by those who may still publish: the workers, and the shelf as long as
+/// there is something to cancel. With the last of them the results end.
 pub(crate) struct Publisher<P, R, E> {
-    /// `None` for results that nobody wants.
-    results: Option<Sender<WorkerResult<P, R, E>>>,
+    outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
+}
+
+impl<P, R, E> Drop for Publisher<P, R, E> {
+    fn drop(&mut self) {
+        self.outbox.end();
+    }
 }
 
 impl<P, R, E> Publisher<P, R, E> {
-    pub(crate) fn new(results: Option<Sender<WorkerResult<P, R, E>>>) -> Self {
-        Self { results }
+    pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>) -> Self {
+        Self { outbox }
     }
 
     /// Publishes the one result of a task, and says how to settle it.
@@ -55,13 +63,8 @@ impl<P, R, E> Publisher<P, R, E> {
             attempts,
             duration,
         };
-        let unwanted = match &self.results {
-            // Only a queue that was dropped on its own worker does not listen.
-            Some(results) => results.send(result).err().map(|refused| refused.0),
-            None => Some(result),
-        };
-        if let Some(result) = unwanted {
-            discard_result(result);
+        if let Some(unwanted) = self.outbox.put(result) {
+            discard_result(unwanted);
         }
         settled
     }

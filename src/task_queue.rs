@@ -5,7 +5,6 @@ use std::io;
 use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::attempt::Attempt;
@@ -13,12 +12,13 @@ use crate::contain::{discard, report};
 use crate::error::{BuildError, SubmitAllError, SubmitError, Submitted, SubmittedAll};
 use crate::monitor::Wait;
 use crate::options::{QueueOptions, ResultsPolicy};
+use crate::outbox::{Leavings, Outbox};
 use crate::publisher::{Publisher, discard_result};
 use crate::result::WorkerResult;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::submitter::Submitter;
-use crate::sync::{self, AtomicBool, Receiver, thread, thread::JoinHandle};
+use crate::sync::{self, Receiver, thread, thread::JoinHandle};
 use crate::task::{Task, TaskId};
 use crate::worker::Worker;
 
@@ -78,9 +78,7 @@ use crate::worker::Worker;
 #[must_use = "a queue that is dropped finishes its tasks and joins its threads first"]
 pub struct TaskQueue<P, R, E> {
     submitter: Submitter<P>,
-    results: Receiver<WorkerResult<P, R, E>>,
-    /// Whether somebody else has a receiver too.
-    is_listened_to: AtomicBool,
+    outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
     /// Empty once they have been joined, or left alone.
     workers: Vec<JoinHandle<()>>,
 }
@@ -142,9 +140,11 @@ impl<P, R, E> TaskQueue<P, R, E> {
             return Err(BuildError::ThreadName(options.thread_name));
         }
 
-        let (sender, results) = sync::unbounded();
-        let sender = (options.results == ResultsPolicy::Keep).then_some(sender);
-        let publisher = Arc::new(Publisher::new(sender));
+        let outbox = Arc::new(match options.results {
+            ResultsPolicy::Keep => Outbox::new(),
+            ResultsPolicy::Discard => Outbox::discarding(),
+        });
+        let publisher = Arc::new(Publisher::new(Arc::clone(&outbox)));
         let shared = Arc::new(Shared::new(&options, Arc::clone(&publisher) as _));
         let worker = Arc::new(Worker {
             shared: Arc::clone(&shared),
@@ -182,8 +182,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
         shared.set_workers(workers.iter().map(thread::id_of).collect());
         Ok(Self {
             submitter: Submitter::new(shared),
-            results,
-            is_listened_to: AtomicBool::new(false),
+            outbox,
             workers,
         })
     }
@@ -288,9 +287,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn results(&self) -> Receiver<WorkerResult<P, R, E>> {
-        // ORDERING: only dropping the queue reads it, which excludes this.
-        self.is_listened_to.store(true, Ordering::Relaxed);
-        self.results.clone()
+        self.outbox.stream()
     }
 
     /// Waits until the queue is idle: nothing ready, waiting or running. The
@@ -408,30 +405,13 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Joins the workers of a closed queue and collects what they left.
     fn finish(&mut self) -> Vec<WorkerResult<P, R, E>> {
         self.join();
-        let mut results = Vec::with_capacity(self.results.len());
-        results.extend(self.results.try_iter());
-        results
+        self.outbox.take()
     }
 
     fn join(&mut self) {
         join_all(mem::take(&mut self.workers));
         // A canceller on another thread may still be publishing.
         self.shared().monitor.wait_idle(Wait::Forever);
-    }
-
-    /// One by one, for each may panic.
-    fn discard_results(&self) {
-        let mut unclaimed = 0;
-        for result in self.results.try_iter() {
-            discard_result(result);
-            unclaimed += 1;
-        }
-        if unclaimed > 0 {
-            report!(
-                warn,
-                "a queue was dropped with results nobody took: {unclaimed}"
-            );
-        }
     }
 
     fn refuse_own_worker(&self, operation: &str) {
@@ -462,18 +442,18 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             }
             self.join();
         }
-        // ORDERING: nothing else refers to the queue any more.
-        if self.is_listened_to.load(Ordering::Relaxed) {
-            let left = self.results.len();
-            report!(
-                info,
-                "a queue was dropped; results left to its receivers: {left}"
-            );
-        } else {
-            self.discard_results();
+        match self.outbox.abandon() {
+            Leavings::Streamed(results) => {
+                let left = results.len();
+                report!(
+                    info,
+                    "a queue was dropped; results left to its receivers: {left}"
+                );
+                // Others may have left it to this receiver to drop what is there.
+                discard(results);
+            }
+            Leavings::Unclaimed(results) => discard_unclaimed(results),
         }
-        let (_, nothing) = sync::unbounded();
-        discard(mem::replace(&mut self.results, nothing));
     }
 }
 
@@ -497,6 +477,18 @@ fn join_all(workers: Vec<JoinHandle<()>>) {
         if worker.join().is_err() {
             report!(error, "a worker thread panicked");
         }
+    }
+}
+
+/// One by one, for each may panic.
+fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
+    let count = results.len();
+    results.into_iter().for_each(discard_result);
+    if count > 0 {
+        report!(
+            warn,
+            "a queue was dropped with results nobody took: {count}"
+        );
     }
 }
 

@@ -49,6 +49,21 @@ fn results_do_not_end_before_close() {
 }
 
 #[test]
+fn a_stream_that_begins_late_begins_with_the_first_result() {
+    within_seconds(|| {
+        let queue = echo(8, 1);
+        queue.submit_all(0..3).unwrap();
+        queue.wait_idle();
+        let results = queue.results();
+        queue.submit_all(3..5).unwrap();
+        queue.close();
+        let results: Vec<_> = results.iter().collect();
+        assert_eq!(values(results), [0, 1, 2, 3, 4]);
+        drop(queue);
+    });
+}
+
+#[test]
 fn results_can_be_received_while_the_queue_runs() {
     within_seconds(|| {
         let queue = echo(8, 1);

@@ -77,6 +77,37 @@ fn the_stream_of_results_ends_can_fail() {
     stream_and_cancel(Fault::NoCancel);
 }
 
+// A hang would mean that a stream which begins while results are published does
+// not end; a wrong list, that it misses a result, has one twice, or has them out
+// of order.
+fn late_stream(fault: Fault) {
+    model(Exhaustive, 7_700).outcomes([0, 1, 2], move || {
+        let queue = start(echo, QueueOptions::new(2, 1));
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        queue.close();
+        if fault == Fault::NoRace {
+            queue.wait_idle();
+        }
+        let results = queue.results();
+        let kept = results.len();
+        let payloads: Vec<u32> = results.iter().map(|r| r.outcome.unwrap()).collect();
+        assert_eq!(payloads, [1, 2]);
+        kept
+    });
+}
+
+#[test]
+fn a_stream_that_begins_late_has_every_result() {
+    late_stream(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_stream_that_begins_late_has_every_result_can_fail() {
+    late_stream(Fault::NoRace);
+}
+
 // A hang would mean that the end of the results is told to one receiver of two.
 fn end_of_results(fault: Fault) {
     model(Preemptions(3), 7_700)

@@ -1,0 +1,207 @@
+//! Where results lie until somebody takes them.
+//!
+//! They are kept in a list, which [`Outbox::take`] hands out as it is. The
+//! first call of [`Outbox::stream`] turns the list into a channel, with what it
+//! held as its beginning, and from then on results go there. Either way they
+//! stand in the order of publication.
+//!
+//! No result is dropped under the lock, for its destructor is the user's.
+
+use crate::sync::{self, Mutex, Receiver, Sender};
+
+pub(crate) struct Outbox<T> {
+    contents: Mutex<Contents<T>>,
+}
+
+struct Contents<T> {
+    sink: Sink<T>,
+    /// The queue's own end of the stream, once there is one.
+    receiver: Option<Receiver<T>>,
+    /// Whoever published is gone.
+    has_ended: bool,
+}
+
+enum Sink<T> {
+    List(Vec<T>),
+    Stream(Sender<T>),
+    /// Nobody wants them, or no more can come.
+    Nowhere,
+}
+
+/// What a queue that is dropped leaves behind.
+pub(crate) enum Leavings<T> {
+    /// Results that nobody took and nobody can take any more.
+    Unclaimed(Vec<T>),
+    /// A stream that others may have receivers of.
+    Streamed(Receiver<T>),
+}
+
+impl<T> Outbox<T> {
+    /// Keeps results until they are taken.
+    pub(crate) fn new() -> Self {
+        Self::with_sink(Sink::List(Vec::new()))
+    }
+
+    /// Keeps nothing.
+    pub(crate) fn discarding() -> Self {
+        Self::with_sink(Sink::Nowhere)
+    }
+
+    fn with_sink(sink: Sink<T>) -> Self {
+        Self {
+            contents: Mutex::new(Contents {
+                sink,
+                receiver: None,
+                has_ended: false,
+            }),
+        }
+    }
+
+    /// Hands back a result that nobody wants.
+    #[inline]
+    pub(crate) fn put(&self, result: T) -> Option<T> {
+        let mut contents = self.contents.lock();
+        match &mut contents.sink {
+            Sink::List(list) => {
+                list.push(result);
+                None
+            }
+            // Refused if the queue and all receivers are gone.
+            Sink::Stream(sender) => sender.send(result).err().map(|refused| refused.0),
+            Sink::Nowhere => Some(result),
+        }
+    }
+
+    /// Nothing more will be put in: the stream ends, now or when it begins.
+    pub(crate) fn end(&self) {
+        let mut contents = self.contents.lock();
+        contents.has_ended = true;
+        // Dropped outside the lock: with it may go what nobody received.
+        let sender = match &contents.sink {
+            Sink::Stream(_) => std::mem::replace(&mut contents.sink, Sink::Nowhere),
+            _ => Sink::Nowhere,
+        };
+        drop(contents);
+        drop(sender);
+    }
+
+    /// A receiver of all that was not taken and all that comes.
+    pub(crate) fn stream(&self) -> Receiver<T> {
+        let mut contents = self.contents.lock();
+        if let Some(receiver) = &contents.receiver {
+            return receiver.clone();
+        }
+        let (sender, receiver) = sync::unbounded();
+        contents.receiver = Some(receiver.clone());
+        if let Sink::List(list) = std::mem::replace(&mut contents.sink, Sink::Nowhere) {
+            for result in list {
+                // There is a receiver.
+                let _ = sender.send(result);
+            }
+            if !contents.has_ended {
+                contents.sink = Sink::Stream(sender);
+            }
+        }
+        receiver
+    }
+
+    /// What is there and was not taken.
+    pub(crate) fn take(&self) -> Vec<T> {
+        let mut contents = self.contents.lock();
+        if let Sink::List(list) = &mut contents.sink {
+            return std::mem::take(list);
+        }
+        let receiver = contents.receiver.clone();
+        drop(contents);
+        receiver.map_or_else(Vec::new, |receiver| receiver.try_iter().collect())
+    }
+
+    /// The queue is gone: what comes now reaches those who have receivers.
+    pub(crate) fn abandon(&self) -> Leavings<T> {
+        let mut contents = self.contents.lock();
+        match contents.receiver.take() {
+            Some(receiver) => Leavings::Streamed(receiver),
+            None => match std::mem::replace(&mut contents.sink, Sink::Nowhere) {
+                Sink::List(list) => Leavings::Unclaimed(list),
+                _ => Leavings::Unclaimed(Vec::new()),
+            },
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    fn received(results: &Receiver<u32>) -> Vec<u32> {
+        results.try_iter().collect()
+    }
+
+    #[test]
+    fn a_stream_begins_with_what_was_kept() {
+        let outbox = Outbox::new();
+        (0..3).for_each(|result| assert_eq!(outbox.put(result), None));
+        let first = outbox.stream();
+        assert_eq!(outbox.put(3), None);
+        assert_eq!(received(&outbox.stream()), [0, 1, 2, 3]);
+        assert_eq!(received(&first), []);
+    }
+
+    #[test]
+    fn what_was_taken_is_not_taken_again() {
+        let outbox = Outbox::new();
+        outbox.put(1);
+        assert_eq!(outbox.take(), [1]);
+        assert_eq!(outbox.take(), []);
+        outbox.put(2);
+        let results = outbox.stream();
+        outbox.put(3);
+        assert_eq!(results.recv(), Ok(2));
+        assert_eq!(outbox.take(), [3]);
+        assert_eq!(outbox.take(), []);
+    }
+
+    #[test]
+    fn the_stream_ends_whenever_it_began() {
+        for streams_first in [true, false] {
+            let outbox = Outbox::new();
+            let early = streams_first.then(|| outbox.stream());
+            outbox.put(1);
+            outbox.end();
+            let results = early.unwrap_or_else(|| outbox.stream());
+            assert_eq!(results.iter().collect::<Vec<_>>(), [1]);
+            assert!(outbox.take().is_empty());
+        }
+    }
+
+    #[test]
+    fn an_abandoned_stream_reaches_those_who_listen() {
+        let outbox = Outbox::new();
+        let results = outbox.stream();
+        assert!(matches!(outbox.abandon(), Leavings::Streamed(_)));
+        assert_eq!(outbox.put(1), None);
+        assert_eq!(results.recv(), Ok(1));
+        drop(results);
+        assert_eq!(outbox.put(2), Some(2));
+    }
+
+    #[test]
+    fn an_abandoned_list_is_handed_out_and_not_continued() {
+        let outbox = Outbox::new();
+        outbox.put(1);
+        let Leavings::Unclaimed(results) = outbox.abandon() else {
+            panic!("nobody made a stream");
+        };
+        assert_eq!(results, [1]);
+        assert_eq!(outbox.put(2), Some(2));
+    }
+
+    #[test]
+    fn a_discarding_outbox_hands_everything_back() {
+        let outbox = Outbox::discarding();
+        assert_eq!(outbox.put(1), Some(1));
+        assert!(outbox.stream().recv().is_err());
+        assert_eq!(outbox.put(2), Some(2));
+        assert!(outbox.take().is_empty());
+    }
+}
