@@ -174,9 +174,20 @@ impl<T> Monitor<T> {
         &self,
         side: Side,
         wait: Wait,
+        look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
+    ) -> Option<R> {
+        self.wait_from(self.state.lock(), side, wait, look)
+    }
+
+    /// The same for who holds the lock already.
+    #[inline]
+    fn wait_from<R>(
+        &self,
+        mut state: Guard<'_, T>,
+        side: Side,
+        wait: Wait,
         mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
     ) -> Option<R> {
-        let mut state = self.state.lock();
         let first = Look {
             turn: Turn::Newcomer,
             last: matches!(wait, Wait::No),
@@ -277,13 +288,63 @@ impl<T> Monitor<T> {
 
     // ----- in ---------------------------------------------------------------
 
-    /// Lets the items in, in order, under one lock as long as there is room.
-    /// Those that did not get in are left in `items`. The number of the last
-    /// one that did is returned; `stamp` tells each item its own, under the
-    /// lock. `would_deadlock` is asked before a first sleep without a limit.
+    /// Lets an item in, or hands it back. Returns its number, which `stamp` has
+    /// told it under the lock. `would_deadlock` is asked before a first sleep
+    /// without a limit.
     #[inline]
     pub(crate) fn offer(
         &self,
+        priority: i32,
+        mut item: T,
+        terms: Terms,
+        stamp: impl Fn(&mut T, u64),
+        would_deadlock: impl Fn() -> bool,
+    ) -> Result<u64, (NotAccepted, T)> {
+        let mut state = self.state.lock();
+        if state.admission(terms.door, Turn::Newcomer) == Admission::Open {
+            let number = state.next_number();
+            stamp(&mut item, number);
+            state.accept(priority, item, terms.door, Turn::Newcomer);
+            Self::unlock(state);
+            return Ok(number);
+        }
+        // Only what does not get in at once is moved to where it can wait.
+        self.offer_longer(state, (priority, item), terms, stamp, would_deadlock)
+    }
+
+    #[cold]
+    fn offer_longer(
+        &self,
+        state: Guard<'_, T>,
+        item: (i32, T),
+        terms: Terms,
+        stamp: impl Fn(&mut T, u64),
+        would_deadlock: impl Fn() -> bool,
+    ) -> Result<u64, (NotAccepted, T)> {
+        let mut items = std::iter::once(item);
+        let offered = self.offer_from(state, &mut items, terms, stamp, would_deadlock);
+        offered.map_err(|why| {
+            let (_, item) = items.next().expect("what is refused stays where it was");
+            (why, item)
+        })
+    }
+
+    /// Lets the items in, in order, under one lock as long as there is room.
+    /// Those that did not get in are left in `items`. The number of the last
+    /// one that did is returned.
+    pub(crate) fn offer_all(
+        &self,
+        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        terms: Terms,
+        stamp: impl Fn(&mut T, u64),
+        would_deadlock: impl Fn() -> bool,
+    ) -> Result<u64, NotAccepted> {
+        self.offer_from(self.state.lock(), items, terms, stamp, would_deadlock)
+    }
+
+    fn offer_from(
+        &self,
+        state: Guard<'_, T>,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
@@ -293,7 +354,7 @@ impl<T> Monitor<T> {
             look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
         };
         let mut number = 0;
-        let answer = self.wait_for(Side::Space, terms.wait, |state, look| {
+        let answer = self.wait_from(state, Side::Space, terms.wait, |state, look| {
             while items.len() > 0 {
                 let refusal = match state.admission(terms.door, look.turn) {
                     Admission::Open => {
@@ -373,23 +434,39 @@ impl<T> Monitor<T> {
     /// any more.
     #[inline]
     pub(crate) fn next(&self, done: Option<Outcome>) -> Option<Taken<T>> {
-        let mut done = done;
-        let mut looks = 0;
-        let answer = self.wait_for(Side::Work, Wait::Forever, |state, look| {
-            if let Some(outcome) = done.take() {
-                state.settle(outcome, 1);
-            }
-            looks += 1;
-            match state.take(look.turn, sync::now) {
-                Take::Entry(entry) => Some(Some(Taken {
+        let mut state = self.state.lock();
+        if let Some(outcome) = done {
+            state.settle(outcome, 1);
+        }
+        match state.take(Turn::Newcomer, sync::now) {
+            Take::Entry(entry) => {
+                Self::unlock(state);
+                Some(Taken {
                     entry,
-                    waited: looks > 1,
-                })),
-                Take::Finished => Some(None),
-                Take::Empty => None,
+                    waited: false,
+                })
             }
+            Take::Finished => {
+                Self::unlock(state);
+                None
+            }
+            Take::Empty => self.next_after_a_wait(state),
+        }
+    }
+
+    #[cold]
+    fn next_after_a_wait(&self, state: Guard<'_, T>) -> Option<Taken<T>> {
+        let taken = self.wait_longer(state, Side::Work, Wait::Forever, |state, look| match state
+            .take(look.turn, sync::now)
+        {
+            Take::Entry(entry) => Some(Some(Taken {
+                entry,
+                waited: true,
+            })),
+            Take::Finished => Some(None),
+            Take::Empty => None,
         });
-        answer.flatten()
+        taken.flatten()
     }
 
     // ----- back -------------------------------------------------------------

@@ -193,7 +193,10 @@ impl<T> PriorityQueue<T> {
         let mut accepted = 0;
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
-            let pushed = self.offer(&mut chunk, Wait::Forever);
+            let terms = Terms::outside(Wait::Forever);
+            let pushed = self
+                .monitor
+                .offer_all(&mut chunk, terms, |_, _| (), || false);
             accepted += size - chunk.len();
             if pushed.is_err() {
                 chunks.resume_panic();
@@ -215,21 +218,10 @@ impl<T> PriorityQueue<T> {
 
     #[inline]
     fn push_one(&self, priority: i32, item: T, wait: Wait) -> Result<(), (NotAccepted, T)> {
-        let mut items = std::iter::once((priority, item));
-        match (self.offer(&mut items, wait), items.next()) {
-            (Err(why), Some((_, item))) => Err((why, item)),
-            _ => Ok(()),
-        }
-    }
-
-    #[inline]
-    fn offer(
-        &self,
-        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
-        wait: Wait,
-    ) -> Result<u64, NotAccepted> {
+        let terms = Terms::outside(wait);
         self.monitor
-            .offer(items, Terms::outside(wait), |_, _| (), || false)
+            .offer(priority, item, terms, |_, _| (), || false)
+            .map(drop)
     }
 
     // ----- out --------------------------------------------------------------

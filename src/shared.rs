@@ -91,13 +91,16 @@ impl<P> Shared<P> {
         would_deadlock: impl Fn() -> bool,
     ) -> Result<TaskId, SubmitError<P>> {
         let name = task.id.clone();
-        let mut items = std::iter::once((task.priority, Job::new(task)));
-        let offered = self
-            .monitor
-            .offer(&mut items, terms, Job::stamp, would_deadlock);
-        match (offered, items.next()) {
-            (Err(why), Some((_, job))) => Err(self.refusal(why, job.task)),
-            (offered, _) => Ok(name.unwrap_or(TaskId::Number(offered.unwrap_or(0)))),
+        let offered = self.monitor.offer(
+            task.priority,
+            Job::new(task),
+            terms,
+            Job::stamp,
+            would_deadlock,
+        );
+        match offered {
+            Ok(number) => Ok(name.unwrap_or(TaskId::Number(number))),
+            Err((why, job)) => Err(self.refusal(why, job.task)),
         }
     }
 

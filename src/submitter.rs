@@ -187,7 +187,7 @@ impl<P> Submitter<P> {
         let mut dropped = Vec::new();
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
-            let offered = self.shared.monitor.offer(
+            let offered = self.shared.monitor.offer_all(
                 &mut chunk,
                 self.terms(),
                 Job::stamp,
