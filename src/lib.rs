@@ -57,7 +57,6 @@
 //   levels, tree, heap                       stable priority order
 //   waiting         items by due time
 //   line            sleeping threads, and the one that has been called
-//   rest            how long a submitter stays away from a full queue
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
@@ -74,13 +73,11 @@ mod heap;
 mod lease;
 mod levels;
 mod line;
-#[cfg_attr(loom, allow(clippy::absurd_extreme_comparisons))] // nobody looks again there
 mod monitor;
 mod options;
 mod outbox;
 mod priority_queue;
 mod publisher;
-mod rest;
 mod result;
 mod shared;
 mod state;

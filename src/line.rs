@@ -12,8 +12,10 @@
 
 use std::collections::VecDeque;
 
-/// How many threads in a row may go ahead of a line that somebody waits in.
-pub(crate) const MAX_PASSES: u32 = 1024;
+/// How many threads in a row may go ahead of a line that somebody waits in. A
+/// woken thread may have to wait for a core longer than it takes to pass it a
+/// thousand times, and then those who run had better not all queue up behind it.
+pub(crate) const MAX_PASSES: u32 = 1 << 14;
 
 /// Names one sleep of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +24,21 @@ pub(crate) struct Ticket(u64);
 /// How a thread came to be in front of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It has not slept for this yet.
+    /// It is here for the first time.
     Newcomer,
+    /// It looks again, and has not slept for this yet.
+    Again,
     /// It slept, and was called.
     Called,
     /// It slept, and its time ran out before it was called.
     TimedOut,
+}
+
+impl Turn {
+    /// Whether it has not slept for this yet.
+    pub(crate) fn is_new(self) -> bool {
+        matches!(self, Self::Newcomer | Self::Again)
+    }
 }
 
 /// `W` is whatever the shell signals to wake a thread.
@@ -53,21 +64,23 @@ impl<W> Line<W> {
         self.called.is_some()
     }
 
+    /// Asked by who has just joined, most often, or has been called.
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
-        self.asleep.iter().any(|(other, _)| *other == ticket)
+        let is_called = self.called == Some(ticket);
+        !is_called && self.asleep.iter().rev().any(|(other, _)| *other == ticket)
     }
 
     /// Newcomers join at the back; who slept already and lost the race keeps
     /// its place at the front, and the count of those who passed it.
     pub(crate) fn join(&mut self, turn: Turn, waker: W) -> Ticket {
-        if turn == Turn::Newcomer && !self.is_waited_in() {
+        if turn.is_new() && !self.is_waited_in() {
             self.passes = 0;
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        match turn {
-            Turn::Newcomer => self.asleep.push_back((ticket, waker)),
-            Turn::Called | Turn::TimedOut => self.asleep.push_front((ticket, waker)),
+        match turn.is_new() {
+            true => self.asleep.push_back((ticket, waker)),
+            false => self.asleep.push_front((ticket, waker)),
         }
         ticket
     }

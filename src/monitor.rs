@@ -17,7 +17,7 @@ use crate::heap::Entry;
 use crate::line::Turn;
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
 use crate::stats::{Outcome, Stats};
-use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
@@ -45,12 +45,6 @@ impl Wait {
             Self::Until(deadline) => Some(deadline),
             Self::No | Self::Forever => None,
         }
-    }
-
-    fn remaining(self) -> Duration {
-        self.deadline().map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(sync::now())
-        })
     }
 
     fn is_over(self) -> bool {
@@ -212,30 +206,20 @@ impl<T> Monitor<T> {
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
-        // Who waits for room in a large queue rests instead, once.
-        let rest = state.rest(side);
-        let mut looks = match (rest, state.is_busy(side)) {
-            (Some(_), _) => LOOKS.saturating_sub(1),
-            (None, true) => 0,
-            (None, false) => LOOKS,
+        let mut looks = match state.is_busy(side) {
+            true if state.is_patient(side) => SPIN_LOOKS..LOOKS,
+            true => 0..LOOKS,
+            false => LOOKS..LOOKS,
         };
-        let mut turn = Turn::Newcomer;
+        let mut turn = Turn::Again;
         loop {
-            (state, turn) = if looks < LOOKS {
-                let taken = state.taken();
-                Self::unlock(state);
-                match rest {
-                    Some(time) => sync::yield_for(time.min(wait.remaining())),
-                    None => sync::pause_before_look(looks),
+            (state, turn) = match looks.next() {
+                Some(look) => {
+                    Self::unlock(state);
+                    sync::pause_before_look(look);
+                    (self.state.lock(), turn)
                 }
-                looks += 1;
-                let mut state = self.state.lock();
-                if rest.is_some() {
-                    state.rested(taken);
-                }
-                (state, turn)
-            } else {
-                self.sleep(state, side, turn, wait.deadline(), since)
+                None => self.sleep(state, side, turn, wait.deadline(), since),
             };
             let last = wait.is_over();
             let answer = look(&mut state, Look { turn, last });
@@ -257,8 +241,8 @@ impl<T> Monitor<T> {
         since: Instant,
     ) -> (Guard<'a, T>, Turn) {
         let waker = Arc::new(Condvar::new());
-        let taken = state.taken();
-        let (ticket, until) = state.fall_asleep(side, turn, Arc::clone(&waker), deadline);
+        let (ticket, until) =
+            state.fall_asleep(side, turn, Arc::clone(&waker), deadline, sync::now);
         // Nobody sleeps on a wake-up that others wait for. Asked only now that
         // this thread counts as asleep: what it watches needs no other watcher.
         if let Some(wakes) = state.wakes() {
@@ -279,10 +263,7 @@ impl<T> Monitor<T> {
             };
         };
         let waited = sync::timestamp().saturating_duration_since(since);
-        state.wake_up(side, ticket, waited < SHORT_WAIT);
-        if side == Side::Space {
-            state.slept(taken, waited);
-        }
+        state.wake_up(side, ticket, turn == Turn::Called && waited < SHORT_WAIT);
         (state, turn)
     }
 
@@ -355,6 +336,12 @@ impl<T> Monitor<T> {
         };
         let mut number = 0;
         let answer = self.wait_from(state, Side::Space, terms.wait, |state, look| {
+            // Who came for every single slot would meet the consumers at the
+            // lock for every item.
+            let holds_back = look.turn == Turn::Again && !look.last;
+            if holds_back && state.phase() == Phase::Open && !state.has_much_room() {
+                return None;
+            }
             while items.len() > 0 {
                 let refusal = match state.admission(terms.door, look.turn) {
                     Admission::Open => {

@@ -24,9 +24,11 @@
 //!   no longer than until the earliest due time (the *watcher*), or one has
 //!   been called and will look when it arrives. A watcher that leaves, or an
 //!   earlier due time, breaks the rule, and the next sleeper is called.
-//! - **space**: while there is room and a submitter sleeps, a submitter has
-//!   been called. It pushes when it arrives, and if there is still room the
-//!   same rule calls the next, so no slot waits for a second item to be taken.
+//! - **space**: while there is room and a submitter sleeps, a submitter has been
+//!   called. It pushes when it arrives, and if there is still room the same rule
+//!   calls the next, so no slot waits for a second item to be taken.
+//!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
+//!   until then room for a few items calls nobody, only room for many.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -35,9 +37,15 @@ use std::time::{Duration, Instant};
 
 use crate::heap::{Entry, Heap};
 use crate::line::{Line, Ticket, Turn};
-use crate::rest::Rest;
 use crate::stats::{Outcome, Stats};
+use crate::sync::LARGE_CAPACITY;
 use crate::waiting::{Due, Waiting};
+
+/// How long a submitter of a large full queue sleeps on while there is room for
+/// a few items. Waking it costs a consumer some microseconds, which is too dear
+/// for every single item. A consumer that takes longer than this for one pays
+/// them each time, and hardly notices.
+pub(crate) const GRACE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -183,8 +191,8 @@ pub(crate) struct State<T, W> {
     idle: Line<W>,
     delays: Line<W>,
     watch: Option<Watch>,
-    /// The next one of a submitter.
-    rest: Rest,
+    /// The submitter that sleeps no longer than its grace.
+    patient: Option<Ticket>,
 }
 
 impl<T, W> State<T, W> {
@@ -208,7 +216,7 @@ impl<T, W> State<T, W> {
             idle: Line::new(),
             delays: Line::new(),
             watch: None,
-            rest: Rest::new(),
+            patient: None,
         }
     }
 
@@ -225,6 +233,20 @@ impl<T, W> State<T, W> {
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.len() < self.capacity
+    }
+
+    /// Whether there is so much room that a patient submitter is worth waking.
+    pub(crate) fn has_much_room(&self) -> bool {
+        match self.is_patient(Side::Space) {
+            true => self.len() <= self.capacity / 2,
+            false => self.has_room(),
+        }
+    }
+
+    /// Whether threads that wait for this need not be told of every item: in a
+    /// large queue there is enough left for the others to do meanwhile.
+    pub(crate) fn is_patient(&self, side: Side) -> bool {
+        side == Side::Space && self.capacity >= LARGE_CAPACITY
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -394,29 +416,6 @@ impl<T, W> State<T, W> {
         self.busy.get(side as usize).is_some_and(|busy| *busy)
     }
 
-    /// How long a thread that would sleep here had better stay away first: only
-    /// those that wait for room in a large queue do.
-    pub(crate) fn rest(&self, side: Side) -> Option<Duration> {
-        (side == Side::Space && Rest::suits(self.capacity)).then(|| self.rest.time())
-    }
-
-    /// Somebody has rested since so many had been [taken](Self::taken).
-    pub(crate) fn rested(&mut self, taken_before: u64) {
-        let taken = self.taken().saturating_sub(taken_before);
-        self.rest = self.rest.after_rest(taken, self.capacity);
-    }
-
-    /// Somebody has slept for room since then.
-    pub(crate) fn slept(&mut self, taken_before: u64, slept: Duration) {
-        let taken = self.taken().saturating_sub(taken_before);
-        self.rest = self.rest.after_sleep(taken, slept);
-    }
-
-    /// How many are no longer ready; those that came back count again.
-    pub(crate) fn taken(&self) -> u64 {
-        self.accepted.saturating_sub(self.ready.len() as u64)
-    }
-
     #[inline]
     fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
         self.sleepers == 0 || self.line(side).lets_pass(turn)
@@ -424,7 +423,7 @@ impl<T, W> State<T, W> {
 
     #[inline]
     fn passed(&mut self, side: Side, turn: Turn) {
-        if turn == Turn::Newcomer {
+        if turn.is_new() {
             self.busy[side as usize] = true;
         }
         if self.sleepers > 0 {
@@ -433,24 +432,34 @@ impl<T, W> State<T, W> {
     }
 
     /// Puts the caller to sleep; it must wait until it is no longer
-    /// [asleep](Self::is_asleep), or until the returned instant.
+    /// [asleep](Self::is_asleep), or until the returned instant. `now` is asked
+    /// only for a patient submitter.
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
         turn: Turn,
         waker: W,
         deadline: Option<Instant>,
+        now: impl FnOnce() -> Instant,
     ) -> (Ticket, Option<Instant>) {
         let ticket = self.line(side).join(turn, waker);
         self.sleepers += 1;
-        match self.unwatched_due() {
-            Some(due) if side == Side::Work => {
+        let alarm = match side {
+            Side::Work => self.unwatched_due().inspect(|&due| {
                 self.watch = Some(Watch { ticket, due });
-                let until = deadline.map_or(due, |deadline| deadline.min(due));
-                (ticket, Some(until))
+            }),
+            // Whose grace ran out in vain waits for the next slot, however long.
+            _ if self.is_patient(side) && turn != Turn::TimedOut && self.patient.is_none() => {
+                self.patient = Some(ticket);
+                now().checked_add(GRACE)
             }
-            _ => (ticket, deadline),
-        }
+            _ => None,
+        };
+        let until = match (alarm, deadline) {
+            (Some(alarm), Some(deadline)) => Some(alarm.min(deadline)),
+            (alarm, deadline) => alarm.or(deadline),
+        };
+        (ticket, until)
     }
 
     pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
@@ -466,6 +475,9 @@ impl<T, W> State<T, W> {
         self.sleepers -= 1;
         if side == Side::Work && self.watch.is_some_and(|watch| watch.ticket == ticket) {
             self.watch = None;
+        }
+        if side == Side::Space && self.patient == Some(ticket) {
+            self.patient = None;
         }
     }
 
@@ -502,7 +514,10 @@ impl<T, W> State<T, W> {
         }
         if self.phase != Phase::Open {
             wakes.others.extend(self.space.call_all());
-        } else if !self.space.is_called() && self.has_room() {
+        } else if !self.space.is_called()
+            && self.has_room()
+            && (self.patient.is_none() || self.has_much_room())
+        {
             wakes.submitter = self.space.call_first();
         }
         if self.is_idle() {

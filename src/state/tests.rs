@@ -48,7 +48,17 @@ impl Model {
     }
 
     fn sleep(&mut self, side: Side, name: &'static str) -> Ticket {
-        self.state.fall_asleep(side, Turn::Newcomer, name, None).0
+        self.fall_asleep(side, Turn::Again, name).0
+    }
+
+    fn fall_asleep(
+        &mut self,
+        side: Side,
+        turn: Turn,
+        name: &'static str,
+    ) -> (Ticket, Option<Instant>) {
+        let now = self.now;
+        self.state.fall_asleep(side, turn, name, None, || now)
     }
 
     fn arrive(&mut self, side: Side, ticket: Ticket) {
@@ -90,9 +100,7 @@ fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
     );
     model.arrive(Side::Work, first);
     assert!(model.take(Turn::Called).is_none());
-    model
-        .state
-        .fall_asleep(Side::Work, Turn::Called, "first", None);
+    model.fall_asleep(Side::Work, Turn::Called, "first");
     assert!(model.woken().is_empty());
     model.push(2);
     assert_eq!(model.woken(), ["first"], "it kept its place");
@@ -105,13 +113,9 @@ fn the_first_to_sleep_watches_the_earliest_due_time() {
     let entry = model.take(Turn::Newcomer).unwrap();
     model.put_back(entry, SECOND);
     let due = model.now + SECOND;
-    let (_, until) = model
-        .state
-        .fall_asleep(Side::Work, Turn::Newcomer, "watcher", None);
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
     assert_eq!(until, Some(due));
-    let (_, until) = model
-        .state
-        .fall_asleep(Side::Work, Turn::Newcomer, "other", None);
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "other");
     assert_eq!(until, None, "one watcher is enough");
     assert!(model.woken().is_empty());
 }
@@ -144,9 +148,7 @@ fn a_watcher_that_leaves_hands_over() {
     model.arrive(Side::Work, other);
     assert!(model.take(Turn::Called).is_none());
     let due = model.now + SECOND;
-    let (_, until) = model
-        .state
-        .fall_asleep(Side::Work, Turn::Called, "other", None);
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "other");
     assert_eq!(until, Some(due));
 }
 
@@ -207,9 +209,7 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     assert_eq!(model.take(Turn::Newcomer).unwrap().item, 2, "due is due");
     model.put_back(first, SECOND);
     assert!(model.take(Turn::Newcomer).is_none());
-    let (watcher, until) = model
-        .state
-        .fall_asleep(Side::Work, Turn::Newcomer, "watcher", None);
+    let (watcher, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
     assert_eq!(until, Some(start), "the earlier, though it came later");
     model.now = start;
     model.state.wake_up(Side::Work, watcher, false);
@@ -423,27 +423,62 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
 }
 
+fn full_large_queue() -> Model {
+    let mut model = Model::new(LARGE_CAPACITY);
+    (0..LARGE_CAPACITY as u32).for_each(|item| model.push(item));
+    model
+}
+
 #[test]
-fn submitters_of_a_large_queue_rest_the_longer_the_fewer_were_taken() {
-    let mut model = Model::new(256);
-    let first = model.state.rest(Side::Space).unwrap();
-    let before = model.state.taken();
-    model.push(1);
-    model.take(Turn::Newcomer);
-    assert_eq!(model.state.taken(), before + 1);
-    model.state.rested(before);
-    assert!(model.state.rest(Side::Space).unwrap() > first);
-
-    for _ in 0..10 {
-        model.state.rested(model.state.taken());
+fn a_patient_submitter_is_called_when_half_of_a_large_queue_is_free() {
+    let mut model = full_large_queue();
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "patient");
+    assert_eq!(until, Some(model.now + GRACE));
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "other");
+    assert_eq!(until, None, "one is enough");
+    for _ in 1..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+        assert!(model.woken().is_empty(), "there is not much room yet");
     }
-    assert_eq!(model.state.rest(Side::Space), Some(first));
-    model.state.slept(before, Duration::from_micros(1));
-    assert!(model.state.rest(Side::Space).unwrap() > first);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["patient"]);
+}
 
-    // Nobody rests for work, nor for a slot of a small queue.
-    assert_eq!(model.state.rest(Side::Work), None);
-    assert_eq!(Model::new(255).state.rest(Side::Space), None);
+#[test]
+fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "patient");
+    model.sleep(Side::Space, "other");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty());
+    model.state.wake_up(Side::Space, patient, false);
+    assert_eq!(model.admission(Turn::TimedOut), Admission::Open);
+    model.state.accept(0, 9, Door::Outside, Turn::TimedOut);
+    assert!(model.woken().is_empty(), "it is full again");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["other"], "nobody is patient now");
+}
+
+#[test]
+fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "patient");
+    model.state.wake_up(Side::Space, patient, false);
+    assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::TimedOut, "patient");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["patient"]);
+}
+
+#[test]
+fn nobody_is_patient_in_a_small_queue_nor_for_work() {
+    let mut model = Model::new(LARGE_CAPACITY - 1);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "submitter");
+    assert_eq!(until, None);
+    let mut model = Model::new(LARGE_CAPACITY);
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "consumer");
+    assert_eq!(until, None);
 }
 
 #[test]

@@ -8,4 +8,8 @@ pub(super) use shuttle::{lazy_static, sync, thread};
 
 /// How often a thread looks again before it sleeps. In loom a pause would only
 /// multiply the schedules; shuttle, which counts none, takes that way too.
+pub(crate) const SPIN_LOOKS: u32 = 0;
 pub(crate) const LOOKS: u32 = if cfg!(shuttle) { 1 } else { 0 };
+
+/// Models are small.
+pub(crate) const LARGE_CAPACITY: usize = 4;

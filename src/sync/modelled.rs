@@ -10,16 +10,12 @@ use std::time::{Duration, Instant};
 
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
-pub(crate) use super::checker::LOOKS;
 pub(crate) use super::checker::sync::atomic::AtomicBool;
+pub(crate) use super::checker::{LARGE_CAPACITY, LOOKS, SPIN_LOOKS};
 use super::{checker, clock, world};
 
 /// To the checker a pause is a yield.
 pub(crate) fn pause_before_look(_look: u32) {
-    checker::thread::yield_now();
-}
-
-pub(crate) fn yield_for(_time: Duration) {
     checker::thread::yield_now();
 }
 

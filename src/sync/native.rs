@@ -22,9 +22,13 @@ const LOCK_YIELDS: u32 = 2;
 /// How often a thread that lacks something looks again before it sleeps.
 pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
-const SPIN_LOOKS: u32 = 6;
-/// The others, after giving the core away for 2 and 4 us.
-const YIELD_LOOKS: u32 = 2;
+pub(crate) const SPIN_LOOKS: u32 = 6;
+/// The others, after giving the core away for 2, 4, 8, ... us.
+const YIELD_LOOKS: u32 = 4;
+
+/// Submitters of a full queue with room for so many are in no hurry: it will not
+/// be empty before they are back.
+pub(crate) const LARGE_CAPACITY: usize = if cfg!(test) { 4 } else { 256 };
 
 /// Lets time pass before a look, the longer the more there were.
 pub(crate) fn pause_before_look(look: u32) {
@@ -35,7 +39,7 @@ pub(crate) fn pause_before_look(look: u32) {
 }
 
 /// Gives the core away, again and again if nobody else wants it.
-pub(crate) fn yield_for(time: Duration) {
+fn yield_for(time: Duration) {
     let since = Instant::now();
     loop {
         yield_now();

@@ -32,6 +32,8 @@ mod cancel;
 #[cfg(loom)]
 mod drain;
 #[cfg(loom)]
+mod patience;
+#[cfg(loom)]
 mod queue;
 #[cfg(loom)]
 mod results;

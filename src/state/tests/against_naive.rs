@@ -68,6 +68,8 @@ struct Sleeper {
     deadline: Option<Instant>,
     /// When it wakes up by itself.
     until: Option<Instant>,
+    /// It waits for room for many, for a while.
+    is_patient: bool,
 }
 
 struct Machine {
@@ -144,6 +146,18 @@ impl Machine {
 
     fn line(&self, side: Side) -> &VecDeque<Sleeper> {
         &self.lines[side as usize]
+    }
+
+    fn has_patient<'a>(threads: impl IntoIterator<Item = &'a Sleeper>) -> bool {
+        threads.into_iter().any(|s| s.is_patient)
+    }
+
+    /// Whether there is room enough to wake somebody who waits for it.
+    fn is_worth_a_call(&self) -> bool {
+        match Self::has_patient(self.line(Space)) {
+            true => self.len() <= self.capacity / 2,
+            false => self.len() < self.capacity,
+        }
     }
 
     fn is_called(&self, side: Side) -> bool {
@@ -248,24 +262,40 @@ impl Machine {
     fn fall_asleep(&mut self, errand: Errand, deadline: Option<Instant>, turn: Turn) {
         self.threads += 1;
         let (thread, side) = (self.threads, errand.side());
-        let (ticket, until) = self.state.fall_asleep(side, turn, thread, deadline);
+        let turn = match turn {
+            Turn::Newcomer => Turn::Again,
+            turn => turn,
+        };
+        let is_patient = side == Space
+            && self.capacity >= LARGE_CAPACITY
+            && turn != Turn::TimedOut
+            && !Self::has_patient(&self.lines[Space as usize])
+            && !Self::has_patient(&self.called);
+        let now = self.now;
+        let (ticket, until) = self.state.fall_asleep(side, turn, thread, deadline, || now);
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
+        if side == Space {
+            let grace = is_patient.then_some(now + GRACE);
+            assert_eq!(until, grace.into_iter().chain(deadline).min());
+        }
         let sleeper = Sleeper {
             thread,
             ticket,
             errand,
             deadline,
             until,
+            is_patient,
         };
         let line = &mut self.lines[side as usize];
         match turn {
-            Turn::Newcomer => line.push_back(sleeper),
+            Turn::Newcomer | Turn::Again => line.push_back(sleeper),
             Turn::Called | Turn::TimedOut => line.push_front(sleeper),
         }
     }
 
     /// The end of a critical section: who is woken, and whether they should be.
     fn wake(&mut self) {
+        let is_worth_a_call = self.is_worth_a_call();
         let [work, space] = [Work, Space].map(|side| self.line(side).front().map(|s| s.thread));
         let calls = [Work, Space].map(|side| self.is_called(side));
         let woken: Vec<u32> = self.state.wakes().into_iter().flatten().collect();
@@ -285,7 +315,7 @@ impl Machine {
                 Space if self.phase != Phase::Open => {}
                 Space => {
                     assert_eq!(Some(thread), space, "the first");
-                    assert!(self.len() < self.capacity, "there is no room");
+                    assert!(is_worth_a_call, "there is not enough room");
                 }
                 Idle => assert!(self.is_idle()),
                 Held => assert_eq!(self.phase, Phase::Aborted),
@@ -332,8 +362,7 @@ impl Machine {
             assert!(nobody(Work) || self.is_called(Work) || is_watched);
         }
         // space
-        let full = self.len() >= self.capacity;
-        assert!(full || nobody(Space) || self.is_called(Space));
+        assert!(!self.is_worth_a_call() || nobody(Space) || self.is_called(Space));
         // end
         assert!(!self.is_finished() || nobody(Work));
         assert!(self.phase == Phase::Open || nobody(Space));
@@ -554,7 +583,7 @@ proptest! {
 
     #[test]
     fn agrees_with_sorted_lists(
-        capacity in 1..5_usize,
+        capacity in 1..7_usize,
         steps in prop::collection::vec(step(), 0..250),
         gently in any::<bool>(),
     ) {
