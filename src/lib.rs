@@ -61,6 +61,7 @@
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
 //   contain         the door to the user's code
+//   job             a task on the shelf
 //   outbox          where results lie
 //   shared, publisher, attempt, worker       a worker's cycle
 //   submitter, task_queue                    the bakery
@@ -70,6 +71,7 @@ mod backoff;
 mod contain;
 mod error;
 mod heap;
+mod job;
 mod lease;
 mod levels;
 mod line;

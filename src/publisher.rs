@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crate::contain::discard;
 use crate::heap::Entry;
+use crate::job::{Job, Progress};
 use crate::outbox::Outbox;
 use crate::result::{Failure, TaskError, WorkerResult};
-use crate::shared::{Job, Publish};
+use crate::shared::Publish;
 use crate::stats::Outcome;
-use crate::task::Task;
+use crate::task::{HAS_AN_ID, Task};
 
 /// Held by those who may still publish: the workers, and the shelf as long as
 /// there is something to cancel. With the last of them the results end.
@@ -46,16 +47,17 @@ impl<P, R, E> Publisher<P, R, E> {
             Err(TaskError::Panicked(_)) => Outcome::Panicked,
             Err(TaskError::Aborted) => Outcome::Aborted,
         };
-        let task_id = task.accepted_id().clone();
-        let outcome = match outcome {
+        let (task_id, outcome) = match outcome {
             Ok(value) => {
+                let id = task.id.expect(HAS_AN_ID);
                 discard(task.payload);
-                Ok(value)
+                (id, Ok(value))
             }
-            Err(error) => Err(Failure {
-                task: Box::new(task),
-                error,
-            }),
+            Err(error) => {
+                let id = task.accepted_id().clone();
+                let task = Box::new(task);
+                (id, Err(Failure { task, error }))
+            }
         };
         let result = WorkerResult {
             task_id,
@@ -72,10 +74,8 @@ impl<P, R, E> Publisher<P, R, E> {
 
 impl<P: Send, R: Send, E: Send> Publish<P> for Publisher<P, R, E> {
     fn aborted(&self, entry: Entry<Job<P>>) {
-        let Job { task, progress } = entry.item;
-        let duration = progress.map_or(Duration::ZERO, |progress| {
-            progress.ended.saturating_duration_since(progress.started)
-        });
+        let (task, progress) = entry.item.into_task(entry.priority);
+        let duration = progress.map_or(Duration::ZERO, Progress::duration);
         self.publish(task, Err(TaskError::Aborted), entry.returns, duration);
     }
 }

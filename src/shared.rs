@@ -3,44 +3,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use crate::error::SubmitError;
 use crate::heap::Entry;
+use crate::job::Job;
 use crate::monitor::{Monitor, NotAccepted, Terms};
 use crate::options::{BackpressureStrategy, QueueOptions};
 use crate::stats::Outcome;
 use crate::sync::{AtomicBool, Mutex, thread};
 use crate::task::{Task, TaskId};
-
-/// A task on the shelf.
-pub(crate) struct Job<P> {
-    pub(crate) task: Task<P>,
-    /// Boxed, for most tasks never fail.
-    pub(crate) progress: Option<Box<Progress>>,
-}
-
-/// What is known of a task that has failed.
-pub(crate) struct Progress {
-    /// When its first attempt started.
-    pub(crate) started: Instant,
-    /// When its latest attempt ended.
-    pub(crate) ended: Instant,
-}
-
-impl<P> Job<P> {
-    pub(crate) fn new(task: Task<P>) -> Self {
-        Self {
-            task,
-            progress: None,
-        }
-    }
-
-    /// Gives an unnamed task its number. Runs under the queue's lock.
-    pub(crate) fn stamp(&mut self, number: u64) {
-        self.task.id.get_or_insert(TaskId::Number(number));
-    }
-}
 
 /// Publishes results of tasks that never ran (again), for a canceller that
 /// does not know the types of results and errors.
@@ -90,17 +61,13 @@ impl<P> Shared<P> {
         terms: Terms,
         would_deadlock: impl Fn() -> bool,
     ) -> Result<TaskId, SubmitError<P>> {
-        let name = task.id.clone();
-        let offered = self.monitor.offer(
-            task.priority,
-            Job::new(task),
-            terms,
-            Job::stamp,
-            would_deadlock,
-        );
+        let (priority, name) = (task.priority, task.id.clone());
+        let offered =
+            self.monitor
+                .offer(priority, Job::new(task), terms, Job::stamp, would_deadlock);
         match offered {
             Ok(number) => Ok(name.unwrap_or(TaskId::Number(number))),
-            Err((why, job)) => Err(self.refusal(why, job.task)),
+            Err((why, job)) => Err(self.refusal(why, job.into_task(priority).0)),
         }
     }
 

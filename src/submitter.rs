@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::contain::report;
 use crate::error::{SubmitAllError, SubmitError, Submitted, SubmittedAll};
+use crate::job::Job;
 use crate::monitor::{NotAccepted, Terms, Wait};
 use crate::options::BackpressureStrategy;
 use crate::priority_queue::Chunks;
-use crate::shared::{Job, Shared};
+use crate::shared::Shared;
 use crate::state::{Door, Refusal};
 use crate::stats::Stats;
 use crate::task::{Task, TaskId};
@@ -195,7 +196,7 @@ impl<P> Submitter<P> {
             );
             accepted += size - chunk.len();
             let refused = chunk.len();
-            dropped.extend(chunk.map(|(_, job)| job.task));
+            dropped.extend(chunk.map(|(priority, job)| job.into_task(priority).0));
             match offered {
                 Ok(_) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),

@@ -84,6 +84,8 @@ pub struct Task<P> {
     pub(crate) id: Option<TaskId>,
 }
 
+pub(crate) const HAS_AN_ID: &str = "whoever accepts a task gives it an id";
+
 impl<P> Task<P> {
     /// A task with priority 0, the queue's number of retries, and no name.
     pub fn new(payload: P) -> Self {
@@ -122,10 +124,9 @@ impl<P> Task<P> {
         self.id.as_ref()
     }
 
-    /// The id of a task that was accepted, and therefore has one.
+    /// The id of a task that was accepted.
     pub(crate) fn accepted_id(&self) -> &TaskId {
-        static NEVER_ACCEPTED: TaskId = TaskId::Number(0);
-        self.id.as_ref().unwrap_or(&NEVER_ACCEPTED)
+        self.id.as_ref().expect(HAS_AN_ID)
     }
 
     /// The same task around another payload.

@@ -13,13 +13,15 @@ use crate::attempt::{Attempt, Mark};
 use crate::backoff::Backoff;
 use crate::contain::{contain, discard, report};
 use crate::heap::Entry;
+use crate::job::{Job, Progress};
 use crate::monitor::{Held, Taken};
 use crate::options::RetryWaits;
 use crate::publisher::Publisher;
 use crate::result::TaskError;
-use crate::shared::{Job, Progress, Shared};
+use crate::shared::Shared;
 use crate::stats::Outcome;
 use crate::sync;
+use crate::task::Task;
 use crate::waiting::Due;
 
 /// What all workers of a queue work with.
@@ -41,16 +43,11 @@ enum Verdict<R, E> {
     },
 }
 
-/// Where a task is after it was told to wait.
-enum Waited<P> {
-    /// On the shelf: whoever takes it next runs the next attempt.
-    Shelved,
-    /// Still here, and due.
-    Due(Entry<Job<P>>),
-    /// Still here: the queue was cancelled during the delay.
-    Aborted(Entry<Job<P>>),
-    /// Still here: the queue had been cancelled before the delay.
-    Refused(Entry<Job<P>>),
+/// What a worker owes the books for a task that it has published.
+struct Done {
+    settled: Outcome,
+    /// When its last attempt ended, if nothing of the user's has run since.
+    free_since: Option<Instant>,
 }
 
 impl<P, R, E, H> Worker<P, R, E, H>
@@ -68,68 +65,79 @@ where
 
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
-        // Where one attempt follows upon another the clock is read once for
-        // both, unless destructors of the user's ran in between.
-        let reads_once = !mem::needs_drop::<(P, R, E)>();
-        let mut settled = None;
-        let mut free_since = None;
-        while let Some(Taken { entry, waited }) = self.shared.monitor.next(settled) {
-            let start = match free_since {
-                Some(end) if reads_once && !waited => end,
+        let mut done: Option<Done> = None;
+        while let Some(Taken { entry, waited }) =
+            self.shared.monitor.next(done.as_ref().map(|d| d.settled))
+        {
+            // Where one attempt follows upon another one look at the clock does
+            // for both.
+            let start = match done.and_then(|d| d.free_since) {
+                Some(end) if !waited => end,
                 _ => sync::timestamp(),
             };
-            (settled, free_since) = self.work(entry, start);
+            done = self.work(entry, start);
         }
         self.shared.worker_left();
     }
 
-    /// Runs a task until it is published or back on the shelf. Returns how it
-    /// was settled, which this worker owes to the books, and when its last
-    /// attempt ended.
-    fn work(&self, mut entry: Entry<Job<P>>, start: Instant) -> (Option<Outcome>, Option<Instant>) {
-        let started = entry.item.progress.as_ref().map_or(start, |p| p.started);
-        loop {
-            let verdict = self.attempt(&entry);
+    /// Runs a task until it is published (`Some`) or back on the shelf.
+    fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Done> {
+        let (priority, mut returns) = (entry.priority, entry.returns);
+        let (mut task, progress) = entry.item.into_task(priority);
+        let started = progress.map_or(start, |p| p.started);
+        let (outcome, ended) = loop {
+            let verdict = self.attempt(&task, returns.saturating_add(1));
             let ended = sync::timestamp();
-            let attempts = entry.returns.saturating_add(1);
-            let outcome = match verdict {
-                Verdict::Done(outcome) => outcome,
-                Verdict::Retry { error, delay } => {
-                    entry.item.progress = Some(Box::new(Progress { started, ended }));
-                    match self.wait(entry, delay) {
-                        Waited::Shelved => {
+            let (error, delay) = match verdict {
+                Verdict::Done(outcome) => break (outcome, ended),
+                Verdict::Retry { error, delay } => (error, delay),
+            };
+            let due = Due::after(sync::now(), delay);
+            match self.retry_waits {
+                RetryWaits::FreeWorker => {
+                    let item = Job::again(task, Progress { started, ended });
+                    let entry = Entry {
+                        priority,
+                        returns,
+                        item,
+                    };
+                    match self.shared.monitor.put_back(entry, due) {
+                        Ok(()) => {
                             discard(error);
-                            return (None, None);
+                            return None;
                         }
-                        Waited::Due(due) => {
-                            discard(error);
-                            entry = due;
-                            continue;
-                        }
-                        Waited::Aborted(back) => {
-                            discard(error);
-                            entry = back;
-                            Err(TaskError::Aborted)
-                        }
-                        Waited::Refused(back) => {
-                            entry = back;
-                            Err(error)
+                        Err(entry) => {
+                            (task, _) = entry.item.into_task(priority);
+                            break (Err(error), ended);
                         }
                     }
                 }
-            };
-            let duration = ended.saturating_duration_since(started);
-            let settled = self
-                .publisher
-                .publish(entry.item.task, outcome, attempts, duration);
-            return (Some(settled), Some(ended));
-        }
+                RetryWaits::HoldWorker => match self.shared.monitor.hold(due) {
+                    Held::Due => {
+                        discard(error);
+                        returns = returns.saturating_add(1);
+                    }
+                    Held::Aborted => {
+                        discard(error);
+                        break (Err(TaskError::Aborted), ended);
+                    }
+                    Held::Refused => break (Err(error), ended),
+                },
+            }
+        };
+        // Publishing a success drops the payload.
+        let quiet = outcome.is_err() || !mem::needs_drop::<P>();
+        let attempts = returns.saturating_add(1);
+        let duration = ended.saturating_duration_since(started);
+        let settled = self.publisher.publish(task, outcome, attempts, duration);
+        Some(Done {
+            settled,
+            free_since: quiet.then_some(ended),
+        })
     }
 
     /// Calls the handler once.
-    fn attempt(&self, entry: &Entry<Job<P>>) -> Verdict<R, E> {
-        let task = &entry.item.task;
-        let number = entry.returns.saturating_add(1);
+    fn attempt(&self, task: &Task<P>, number: u32) -> Verdict<R, E> {
         let retries = task.retries.unwrap_or(self.max_retries);
         let attempt = Attempt::new(&self.shared, task, number, retries);
         let (error, mark) = match contain(|| (self.handler)(&attempt)) {
@@ -158,24 +166,6 @@ where
                 discard(error);
                 Verdict::Done(Err(TaskError::Panicked(message)))
             }
-        }
-    }
-
-    fn wait(&self, mut entry: Entry<Job<P>>, delay: Duration) -> Waited<P> {
-        let due = Due::after(sync::now(), delay);
-        match self.retry_waits {
-            RetryWaits::FreeWorker => match self.shared.monitor.put_back(entry, due) {
-                Ok(()) => Waited::Shelved,
-                Err(entry) => Waited::Refused(entry),
-            },
-            RetryWaits::HoldWorker => match self.shared.monitor.hold(due) {
-                Held::Due => {
-                    entry.returns = entry.returns.saturating_add(1);
-                    Waited::Due(entry)
-                }
-                Held::Aborted => Waited::Aborted(entry),
-                Held::Refused => Waited::Refused(entry),
-            },
         }
     }
 }

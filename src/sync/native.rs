@@ -11,12 +11,12 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// What a thread that finds the lock taken does before it lets the lock put it
-/// to sleep. It looks again after 10, 20, 40, ... pauses of the processor (ten
+/// to sleep. It looks again after 40, 80, 160, ... pauses of the processor (ten
 /// to thirty microseconds in all): the holder, left alone, gets several
 /// operations done before the cache lines move to another core. Then it gives
 /// its core away, in case the holder is waiting for that very core.
-const LOCK_FIRST_SPINS: u32 = 10;
-const LOCK_SPIN_ROUNDS: u32 = 6;
+const LOCK_FIRST_SPINS: u32 = 40;
+const LOCK_SPIN_ROUNDS: u32 = 5;
 const LOCK_YIELDS: u32 = 2;
 
 /// How often a thread that lacks something looks again before it sleeps.
