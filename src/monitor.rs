@@ -134,9 +134,13 @@ pub(crate) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            state: Mutex::new(State::new(capacity)),
-        }
+        let state = State::new(capacity);
+        // In a small queue each operation waits for one of the other side.
+        let state = match state.is_patient(Side::Space) {
+            true => Mutex::for_bursts(state),
+            false => Mutex::new(state),
+        };
+        Self { state }
     }
 
     // ----- critical sections ------------------------------------------------

@@ -41,6 +41,10 @@ impl<T> Mutex<T> {
         }
     }
 
+    pub(crate) fn for_bursts(value: T) -> Self {
+        Self::new(value)
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.behind(gate)

@@ -10,13 +10,12 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
-/// What a thread that finds the lock taken does before it lets the lock put it
-/// to sleep. It looks again after 40, 80, 160, ... pauses of the processor (ten
-/// to thirty microseconds in all): the holder, left alone, gets several
-/// operations done before the cache lines move to another core. Then it gives
-/// its core away, in case the holder is waiting for that very core.
-const LOCK_FIRST_SPINS: u32 = 40;
-const LOCK_SPIN_ROUNDS: u32 = 5;
+/// What a thread that finds a lock taken does before it lets the lock put it to
+/// sleep. It looks again after 10, 20, 40, ... pauses of the processor, ten to
+/// thirty microseconds in all; then it gives its core away, in case the holder
+/// is waiting for that very core.
+const LOCK_FIRST_SPINS: u32 = 10;
+const LOCK_SPIN_ROUNDS: u32 = 6;
 const LOCK_YIELDS: u32 = 2;
 
 /// How often a thread that lacks something looks again before it sleeps.
@@ -54,16 +53,33 @@ fn spin(pauses: u32) {
 }
 
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
-pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+pub(crate) struct Mutex<T> {
+    inner: parking_lot::Mutex<T>,
+    first_round: u32,
+}
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(parking_lot::Mutex::new(value))
+        Self {
+            inner: parking_lot::Mutex::new(value),
+            first_round: 0,
+        }
+    }
+
+    /// For a lock that its holder is likely to want again at once, and then
+    /// again. Who finds it taken does not come back as soon: the holder, left
+    /// alone, gets several operations done before the cache lines move to
+    /// another core.
+    pub(crate) const fn for_bursts(value: T) -> Self {
+        Self {
+            inner: parking_lot::Mutex::new(value),
+            first_round: 2,
+        }
     }
 
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        match self.0.try_lock() {
+        match self.inner.try_lock() {
             Some(guard) => guard,
             None => self.lock_contended(),
         }
@@ -71,17 +87,17 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
-        for round in 0..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
+        for round in self.first_round..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
             if round < LOCK_SPIN_ROUNDS {
                 spin(LOCK_FIRST_SPINS << round);
             } else {
                 yield_now();
             }
-            if let Some(guard) = self.0.try_lock() {
+            if let Some(guard) = self.inner.try_lock() {
                 return guard;
             }
         }
-        self.0.lock()
+        self.inner.lock()
     }
 }
 
