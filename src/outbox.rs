@@ -5,7 +5,8 @@
 //! held as its beginning, and from then on results go there. Either way they
 //! stand in the order of publication.
 //!
-//! No result is dropped under the lock, for its destructor is the user's.
+//! No result is dropped under the lock, for its destructor is the user's, and
+//! none is sent, for that may wake a receiver.
 
 use crate::sync::{self, Mutex, Receiver, Sender};
 
@@ -26,6 +27,14 @@ enum Sink<T> {
     Stream(Sender<T>),
     /// Nobody wants them, or no more can come.
     Nowhere,
+}
+
+/// Where a result went.
+pub(crate) enum Put<T> {
+    Kept,
+    /// Nowhere: it is to be sent here, like all that follow.
+    ToStream(Sender<T>, T),
+    Unwanted(T),
 }
 
 /// What a queue that is dropped leaves behind.
@@ -57,18 +66,16 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Hands back a result that nobody wants.
     #[inline]
-    pub(crate) fn put(&self, result: T) -> Option<T> {
+    pub(crate) fn put(&self, result: T) -> Put<T> {
         let mut contents = self.contents.lock();
         match &mut contents.sink {
             Sink::List(list) => {
                 list.push(result);
-                None
+                Put::Kept
             }
-            // Refused if the queue and all receivers are gone.
-            Sink::Stream(sender) => sender.send(result).err().map(|refused| refused.0),
-            Sink::Nowhere => Some(result),
+            Sink::Stream(sender) => Put::ToStream(sender.clone(), result),
+            Sink::Nowhere => Put::Unwanted(result),
         }
     }
 
@@ -133,6 +140,17 @@ impl<T> Outbox<T> {
 mod tests {
     use super::*;
 
+    impl Outbox<u32> {
+        /// As a worker does. Hands back what nobody wants.
+        fn publish(&self, result: u32) -> Option<u32> {
+            match self.put(result) {
+                Put::Kept => None,
+                Put::ToStream(stream, result) => stream.send(result).err().map(|e| e.0),
+                Put::Unwanted(result) => Some(result),
+            }
+        }
+    }
+
     fn received(results: &Receiver<u32>) -> Vec<u32> {
         results.try_iter().collect()
     }
@@ -140,9 +158,9 @@ mod tests {
     #[test]
     fn a_stream_begins_with_what_was_kept() {
         let outbox = Outbox::new();
-        (0..3).for_each(|result| assert_eq!(outbox.put(result), None));
+        (0..3).for_each(|result| assert_eq!(outbox.publish(result), None));
         let first = outbox.stream();
-        assert_eq!(outbox.put(3), None);
+        assert_eq!(outbox.publish(3), None);
         assert_eq!(received(&outbox.stream()), [0, 1, 2, 3]);
         assert_eq!(received(&first), []);
     }
@@ -150,12 +168,12 @@ mod tests {
     #[test]
     fn what_was_taken_is_not_taken_again() {
         let outbox = Outbox::new();
-        outbox.put(1);
+        outbox.publish(1);
         assert_eq!(outbox.take(), [1]);
         assert_eq!(outbox.take(), []);
-        outbox.put(2);
+        outbox.publish(2);
         let results = outbox.stream();
-        outbox.put(3);
+        outbox.publish(3);
         assert_eq!(results.recv(), Ok(2));
         assert_eq!(outbox.take(), [3]);
         assert_eq!(outbox.take(), []);
@@ -166,7 +184,7 @@ mod tests {
         for streams_first in [true, false] {
             let outbox = Outbox::new();
             let early = streams_first.then(|| outbox.stream());
-            outbox.put(1);
+            outbox.publish(1);
             outbox.end();
             let results = early.unwrap_or_else(|| outbox.stream());
             assert_eq!(results.iter().collect::<Vec<_>>(), [1]);
@@ -179,29 +197,29 @@ mod tests {
         let outbox = Outbox::new();
         let results = outbox.stream();
         assert!(matches!(outbox.abandon(), Leavings::Streamed(_)));
-        assert_eq!(outbox.put(1), None);
+        assert_eq!(outbox.publish(1), None);
         assert_eq!(results.recv(), Ok(1));
         drop(results);
-        assert_eq!(outbox.put(2), Some(2));
+        assert_eq!(outbox.publish(2), Some(2));
     }
 
     #[test]
     fn an_abandoned_list_is_handed_out_and_not_continued() {
         let outbox = Outbox::new();
-        outbox.put(1);
+        outbox.publish(1);
         let Leavings::Unclaimed(results) = outbox.abandon() else {
             panic!("nobody made a stream");
         };
         assert_eq!(results, [1]);
-        assert_eq!(outbox.put(2), Some(2));
+        assert_eq!(outbox.publish(2), Some(2));
     }
 
     #[test]
     fn a_discarding_outbox_hands_everything_back() {
         let outbox = Outbox::discarding();
-        assert_eq!(outbox.put(1), Some(1));
+        assert_eq!(outbox.publish(1), Some(1));
         assert!(outbox.stream().recv().is_err());
-        assert_eq!(outbox.put(2), Some(2));
+        assert_eq!(outbox.publish(2), Some(2));
         assert!(outbox.take().is_empty());
     }
 }

@@ -4,22 +4,25 @@
 //! before the task is settled: whoever sees it settled, or returns from
 //! `wait_idle`, can receive its result.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::contain::discard;
 use crate::heap::Entry;
 use crate::job::{Job, Progress};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Put};
 use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::Publish;
 use crate::stats::Outcome;
+use crate::sync::Sender;
 use crate::task::{HAS_AN_ID, Task};
 
 /// Held by those who may still publish: the workers, and the shelf as long as
 /// there is something to cancel. With the last of them the results end.
 pub(crate) struct Publisher<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
+    /// Set once results go to a stream.
+    stream: OnceLock<Sender<WorkerResult<P, R, E>>>,
 }
 
 impl<P, R, E> Drop for Publisher<P, R, E> {
@@ -30,7 +33,10 @@ impl<P, R, E> Drop for Publisher<P, R, E> {
 
 impl<P, R, E> Publisher<P, R, E> {
     pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>) -> Self {
-        Self { outbox }
+        Self {
+            outbox,
+            stream: OnceLock::new(),
+        }
     }
 
     /// Publishes the one result of a task, and says how to settle it.
@@ -65,10 +71,28 @@ impl<P, R, E> Publisher<P, R, E> {
             attempts,
             duration,
         };
-        if let Some(unwanted) = self.outbox.put(result) {
+        if let Some(unwanted) = self.put(result) {
             discard_result(unwanted);
         }
         settled
+    }
+
+    /// Hands back a result that nobody wants.
+    #[inline]
+    fn put(&self, result: WorkerResult<P, R, E>) -> Option<WorkerResult<P, R, E>> {
+        if let Some(stream) = self.stream.get() {
+            // Refused if the queue and all receivers are gone.
+            return stream.send(result).err().map(|refused| refused.0);
+        }
+        match self.outbox.put(result) {
+            Put::Kept => None,
+            Put::Unwanted(result) => Some(result),
+            Put::ToStream(stream, result) => {
+                // Another worker may have been faster; its sender is as good.
+                let _ = self.stream.set(stream);
+                self.put(result)
+            }
+        }
     }
 }
 
