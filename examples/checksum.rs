@@ -187,6 +187,10 @@ const AS_FOUND: i32 = 0;
 /// (milliseconds) that opening them twice does not matter.
 const LARGE: u64 = 32 * 1024 * 1024;
 
+/// A file that goes on after so many bytes may be large. What was hashed of it
+/// by then is lost if it is put back: the thirtieth part at most.
+const SUSPICIOUS: u64 = 1024 * 1024;
+
 type Sha256Digest = [u8; 32];
 
 /// The payload. Whoever is done with the file takes the name out of it.
@@ -212,19 +216,29 @@ fn visit(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
 
 fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
     let mut file = File::open(&*attempt.payload.borrow())?;
+    let mut hasher = Sha256::new();
+    let mut bytes = 0;
+    let mut asked = false;
     BUFFER.with_borrow_mut(|buffer| {
-        let buffer = &mut buffer.0[..];
-        let start = file.read(buffer)?;
-        // What fits into the buffer is small; nobody needs to ask for its size.
-        if start == buffer.len() && put_back_if_large(attempt, &file)? {
-            return Ok(Visit::PutBack);
+        loop {
+            let count = file.read(&mut buffer.0)?;
+            if count == 0 {
+                return Ok(Visit::Hashed {
+                    name: attempt.payload.take(),
+                    digest: hasher.finalize().into(),
+                    bytes,
+                });
+            }
+            hasher.update(&buffer.0[..count]);
+            bytes += count as u64;
+            // Nobody needs to ask a file that has ended by now for its size.
+            if bytes >= SUSPICIOUS && !asked {
+                asked = true;
+                if put_back_if_large(attempt, &file)? {
+                    return Ok(Visit::PutBack);
+                }
+            }
         }
-        let (digest, bytes) = sha256(file, buffer, start)?;
-        Ok(Visit::Hashed {
-            name: attempt.payload.take(),
-            digest,
-            bytes,
-        })
     })
 }
 
@@ -272,19 +286,6 @@ thread_local! {
     /// One for each worker, used again for every file: to allocate and clear one
     /// would take longer than to read most files.
     static BUFFER: RefCell<Box<Buffer>> = RefCell::new(Box::new(Buffer([0; BUFFER_SIZE])));
-}
-
-/// The digest and the length of the file, read to its end. The first `count`
-/// bytes are in the buffer already.
-fn sha256(mut file: File, buffer: &mut [u8], mut count: usize) -> io::Result<(Sha256Digest, u64)> {
-    let mut hasher = Sha256::new();
-    let mut bytes = 0;
-    while count > 0 {
-        hasher.update(&buffer[..count]);
-        bytes += count as u64;
-        count = file.read(buffer)?;
-    }
-    Ok((hasher.finalize().into(), bytes))
 }
 
 // ------------------------------------------------------------- collecting
