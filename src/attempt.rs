@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+use crate::cancel_token::CancelToken;
 use crate::error::SubmitError;
 use crate::monitor::{Terms, Wait};
-use crate::shared::{CancelToken, Shared};
+use crate::shared::Shared;
 use crate::state::{Door, Refusal};
 use crate::task::{Task, TaskId};
 
@@ -85,12 +87,12 @@ impl<'a, P> Attempt<'a, P> {
     /// Whether the queue has been cancelled: a handler that runs for long had
     /// better look now and then, and return early. Never blocks.
     pub fn is_cancelled(&self) -> bool {
-        self.shared.is_cancelled()
+        self.shared.cancel_token.is_cancelled()
     }
 
     /// The same question for threads that help this handler.
     pub fn cancel_token(&self) -> CancelToken {
-        self.shared.cancel_token()
+        self.shared.cancel_token.clone()
     }
 
     /// Says that trying again will not help, and hands the error back: for
@@ -114,13 +116,37 @@ impl<'a, P> Attempt<'a, P> {
         error
     }
 
-    /// Submits a task to this queue. Never blocks: it is accepted even if the
-    /// queue is full, which only what handlers submit can be, and even while
-    /// the queue drains.
+    /// Submits a task to this queue. Never blocks: the task is accepted even
+    /// beyond the queue's capacity, and even while the queue drains.
+    ///
+    /// It stays accepted if this attempt fails: if the task is retried, its next
+    /// attempt will submit the other again.
     ///
     /// # Errors
     ///
     /// [`SubmitError::Closed`] once the queue has been cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::{Attempt, QueueOptions, SubmitError, TaskQueue};
+    ///
+    /// // Counts the leaves of a binary tree of a given height.
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, u32>| {
+    ///         if attempt.payload > 0 {
+    ///             attempt.submit(attempt.payload - 1)?;
+    ///             attempt.submit(attempt.payload - 1)?;
+    ///         }
+    ///         Ok::<_, SubmitError<u32>>(attempt.payload == 0)
+    ///     },
+    ///     QueueOptions::new(1, 2),
+    /// )?;
+    /// queue.submit(5)?;
+    /// let results = queue.drain();
+    /// assert_eq!(results.iter().filter(|r| r.outcome == Ok(true)).count(), 32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn submit(&self, task: impl Into<Task<P>>) -> Result<TaskId, SubmitError<P>> {
         self.submit_through(Door::InsideUnbounded, task.into())
     }
@@ -152,6 +178,11 @@ impl<P> Deref for Attempt<'_, P> {
         self.task
     }
 }
+
+// Nothing can be seen half-changed: no code that may panic runs under the lock,
+// and a mark is set or it is not.
+impl<P: RefUnwindSafe> UnwindSafe for Attempt<'_, P> {}
+impl<P: RefUnwindSafe> RefUnwindSafe for Attempt<'_, P> {}
 
 impl<P: fmt::Debug> fmt::Debug for Attempt<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

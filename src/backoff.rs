@@ -47,8 +47,8 @@ enum Curve {
     Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
 
-/// How chance shortens a delay, so that tasks that failed together do not all
-/// come back together. Names and formulas are those of Marc Brooker,
+/// Randomisation of a delay, so that tasks that failed together do not all come
+/// back together. Names and formulas are those of Marc Brooker,
 /// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 ///
 /// Jitter only ever shortens: no delay exceeds the one without jitter.
@@ -104,9 +104,9 @@ impl Backoff {
         Self::new(Curve::Custom(Arc::new(delay)), Duration::MAX)
     }
 
-    /// Sets by what an exponential backoff grows from one attempt to the next;
-    /// the others ignore it. A factor below 1, or one that is not a number,
-    /// counts as 1.
+    /// The factor by which an exponential backoff grows from one failed attempt to
+    /// the next; 2 by default. A factor below 1, or NaN, counts as 1. No effect on
+    /// other kinds.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
         if let Curve::Exponential { factor: old, .. } = &mut self.curve {

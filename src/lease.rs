@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::error::RetryError;
@@ -145,6 +146,11 @@ impl<T> Drop for Lease<'_, T> {
         }
     }
 }
+
+// Nothing of the queue can be seen half-changed: no code that may panic runs
+// under the lock.
+impl<T: UnwindSafe> UnwindSafe for Lease<'_, T> {}
+impl<T: RefUnwindSafe> RefUnwindSafe for Lease<'_, T> {}
 
 impl<T: fmt::Debug> fmt::Debug for Lease<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

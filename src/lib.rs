@@ -42,7 +42,8 @@
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
 //!
-//! A queue whose process forks is of use only to the parent.
+//! After a `fork`, use a queue in the parent only: the child has none of its
+//! threads.
 //!
 //! # In a model
 //!
@@ -50,7 +51,7 @@
 //! models: the same queues over the mutex, condvar and threads of that model
 //! checker. Time stands still there until `taskshelf::model::advance` moves it.
 
-// The code, from the bottom up; imports point upwards in this list only.
+// Code map. Each room imports only from those above it in this list.
 //
 //   task, backoff, options, result, error, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
@@ -60,7 +61,8 @@
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   lease, priority_queue                    the shelf
-//   contain         the door to the user's code
+//   contain, chunks                          the doors to the user's code
+//   cancel_token    the hint that a queue was cancelled
 //   job             a task on the shelf
 //   outbox          where results lie
 //   shared, publisher, attempt, worker       a worker's cycle
@@ -68,6 +70,8 @@
 
 mod attempt;
 mod backoff;
+mod cancel_token;
+mod chunks;
 mod contain;
 mod error;
 mod heap;
@@ -95,8 +99,14 @@ mod worker;
 #[cfg(any(loom, shuttle))]
 pub mod model;
 
+/// Its example is tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use attempt::Attempt;
 pub use backoff::{Backoff, Jitter};
+pub use cancel_token::CancelToken;
 pub use error::{
     BuildError, PopTimeoutError, PushAllError, PushError, PushTimeoutError, RetryError,
     SubmitAllError, SubmitError, Submitted, SubmittedAll, TryPopError, TryPushError,
@@ -105,7 +115,6 @@ pub use lease::Lease;
 pub use options::{BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits};
 pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue};
 pub use result::{Failure, TaskError, WorkerResult};
-pub use shared::CancelToken;
 pub use stats::Stats;
 pub use submitter::Submitter;
 pub use sync::Receiver;

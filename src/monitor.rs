@@ -23,6 +23,8 @@ use crate::waiting::Due;
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
 const SHORT_WAIT: Duration = Duration::from_micros(50);
 
+const ANSWERS_AT_LAST: &str = "the last look always has an answer";
+
 type Waker = Arc<Condvar>;
 type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
 
@@ -247,8 +249,9 @@ impl<T> Monitor<T> {
         let waker = Arc::new(Condvar::new());
         let (ticket, until) =
             state.fall_asleep(side, turn, Arc::clone(&waker), deadline, sync::now);
-        // Nobody sleeps on a wake-up that others wait for. Asked only now that
-        // this thread counts as asleep: what it watches needs no other watcher.
+        // To fall asleep may oblige this thread to wake another, for instance the
+        // next if there is room that it may not take. Asked only now that it
+        // counts as asleep: what it watches needs no other watcher.
         if let Some(wakes) = state.wakes() {
             drop(state);
             signal(wakes);
@@ -280,16 +283,14 @@ impl<T> Monitor<T> {
     pub(crate) fn offer(
         &self,
         priority: i32,
-        mut item: T,
+        item: T,
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
         would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, (NotAccepted, T)> {
         let mut state = self.state.lock();
         if state.admission(terms.door, Turn::Newcomer) == Admission::Open {
-            let number = state.next_number();
-            stamp(&mut item, number);
-            state.accept(priority, item, terms.door, Turn::Newcomer);
+            let number = state.accept(priority, item, terms.door, Turn::Newcomer, stamp);
             Self::unlock(state);
             return Ok(number);
         }
@@ -349,10 +350,8 @@ impl<T> Monitor<T> {
             while items.len() > 0 {
                 let refusal = match state.admission(terms.door, look.turn) {
                     Admission::Open => {
-                        if let Some((priority, mut item)) = items.next() {
-                            number = state.next_number();
-                            stamp(&mut item, number);
-                            state.accept(priority, item, terms.door, look.turn);
+                        if let Some((priority, item)) = items.next() {
+                            number = state.accept(priority, item, terms.door, look.turn, &stamp);
                         }
                         continue;
                     }
@@ -371,7 +370,7 @@ impl<T> Monitor<T> {
             }
             Some(Ok(number))
         });
-        answer.unwrap_or(Err(NotAccepted::TimedOut))
+        answer.expect(ANSWERS_AT_LAST)
     }
 
     // ----- out --------------------------------------------------------------
@@ -405,11 +404,13 @@ impl<T> Monitor<T> {
 
     /// The same for up to `limit` items that are there at once.
     pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
+        // Not under the lock, where a short list grows while others wait.
+        buffer.reserve(limit.min(64));
         self.take(Wait::Forever, |state, first| {
             let mut taken = 1;
             buffer.push(first.item);
             while taken < limit {
-                let Take::Entry(entry) = state.take(Turn::Newcomer, sync::now) else {
+                let Some(entry) = state.take_ready(Turn::Newcomer) else {
                     break;
                 };
                 buffer.push(entry.item);
@@ -474,25 +475,23 @@ impl<T> Monitor<T> {
 
     /// Sits out a delay with a leased item in hand.
     pub(crate) fn hold(&self, due: Due) -> Held {
-        let mut holding = false;
         let answer = self.wait_for(Side::Held, due.into(), |state, look| {
             let aborted = state.phase() == Phase::Aborted;
-            match (holding, aborted) {
-                (false, true) => return Some(Held::Refused),
-                (false, false) => state.hold(),
-                (true, true) => {
+            match (look.turn, aborted) {
+                (Turn::Newcomer, true) => return Some(Held::Refused),
+                (Turn::Newcomer, false) => state.hold(),
+                (_, true) => {
                     state.give_up();
                     return Some(Held::Aborted);
                 }
-                (true, false) => {}
+                (_, false) => {}
             }
-            holding = true;
             look.last.then(|| {
                 state.resume();
                 Held::Due
             })
         });
-        answer.unwrap_or(Held::Due)
+        answer.expect(ANSWERS_AT_LAST)
     }
 
     // ----- the end ----------------------------------------------------------
@@ -550,7 +549,7 @@ impl<T> Monitor<T> {
 
 #[cold]
 fn signal(wakes: Wakes<Waker>) {
-    for waker in wakes {
+    for waker in wakes.wakers() {
         waker.notify_one();
     }
 }

@@ -18,6 +18,7 @@ pub enum BackpressureStrategy {
 
 /// What becomes of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ResultsPolicy {
     /// They are kept until somebody takes them: memory grows with the number
     /// of tasks whose results nobody has received.
@@ -31,6 +32,7 @@ pub enum ResultsPolicy {
 
 /// Where a failed task waits for its next attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RetryWaits {
     /// In the queue. Its worker takes other tasks meanwhile; when the task is
     /// due it joins the back of the line of its priority.

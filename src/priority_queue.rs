@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
+use crate::chunks::Chunks;
 use crate::error::{
     PopTimeoutError, PushAllError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
@@ -24,10 +25,11 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// tracked until the lease is dropped: it can come back after a delay, a closed
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
-/// Memory is taken as items come, not for the capacity. What a burst took is
-/// given back when its priority, or all but the first eight of them, have run
-/// out of items; room for a thousand is kept. No code of the item's (its
-/// destructor, say) runs under the queue's lock.
+/// Memory grows with the number of items, not with the capacity. A priority that
+/// runs empty keeps room for 1024 items and gives back what it took beyond that.
+/// Beyond eight priorities, new ones share one structure, which gives its memory
+/// back when it runs empty. No code of the item's (its destructor, say) runs
+/// under the queue's lock.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
 /// important ones wait. Threads, though, are served in turn: a blocked thread
@@ -58,10 +60,6 @@ pub struct PriorityQueue<T> {
 }
 
 impl<T> PriorityQueue<T> {
-    /// How many items [`push_all`](Self::push_all) pulls from its iterator at a
-    /// time.
-    const CHUNK: usize = 64;
-
     /// A queue with room for `capacity` items. Allocates nothing yet.
     ///
     /// # Panics
@@ -78,6 +76,11 @@ impl<T> PriorityQueue<T> {
     // ----- in ---------------------------------------------------------------
 
     /// Puts an item in; blocks while the queue is full.
+    ///
+    /// A thread that has to wait for a queue with a capacity of 256 or more is let
+    /// in when half of it is free, or after a millisecond if less is; if nothing
+    /// was free by then, as soon as something is. That saves the consumers a
+    /// wake-up for each item.
     ///
     /// # Errors
     ///
@@ -160,9 +163,9 @@ impl<T> PriorityQueue<T> {
     /// Puts many items in, with far fewer locks than one push for each; blocks
     /// while the queue is full. Returns how many there were.
     ///
-    /// The iterator is advanced outside the queue's lock, up to 64 items at a
-    /// time, and those go in together: an iterator that waits for something to
-    /// become of its earlier items would wait for ever. If the iterator
+    /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled
+    /// from it before any of them is put in, so it must not wait for something to
+    /// become of an earlier one. If the iterator
     /// panics, what it had yielded is put in before the panic goes on; if the
     /// queue is closed it is lost with it.
     ///
@@ -189,7 +192,7 @@ impl<T> PriorityQueue<T> {
         &self,
         items: impl IntoIterator<Item = (i32, T)>,
     ) -> Result<usize, PushAllError<T>> {
-        let mut chunks = Chunks::new(items, Self::CHUNK);
+        let mut chunks = Chunks::new(items);
         let mut accepted = 0;
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
@@ -291,7 +294,8 @@ impl<T> PriorityQueue<T> {
         }
     }
 
-    /// Pops until the queue is closed and nothing can come any more.
+    /// Pops until the queue is closed and nothing can come any more; each `next`
+    /// blocks while nothing is ready.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
@@ -341,8 +345,8 @@ impl<T> PriorityQueue<T> {
     }
 
     /// Waits until the queue is idle: nothing ready, nothing waiting for its
-    /// time, nothing leased. Returns also if it was idle at any moment since
-    /// the call, so a queue that is never idle for long traps nobody.
+    /// time, nothing leased. Returns also if it was idle at any moment since the
+    /// call, even if it was filled again at once.
     ///
     /// A thread that holds a lease must not call this: it would wait for
     /// itself.
@@ -442,7 +446,8 @@ impl From<NotTaken> for PopTimeoutError {
 }
 
 /// Pops items until the queue is closed and nothing can come any more.
-/// [`PriorityQueue::iter`] makes one.
+/// [`PriorityQueue::iter`] creates one.
+#[must_use = "it pops only when it is asked for the next item"]
 pub struct Iter<'a, T> {
     queue: &'a PriorityQueue<T>,
 }
@@ -488,40 +493,5 @@ impl<T> fmt::Debug for CloseOnDrop<'_, T> {
 impl<T> Drop for CloseOnDrop<'_, T> {
     fn drop(&mut self) {
         self.queue.close();
-    }
-}
-
-/// Pulls items from a user's iterator, some at a time, outside any lock. A
-/// panic of the iterator ends the stream, and is kept until what came before
-/// it has been dealt with.
-pub(crate) struct Chunks<I> {
-    items: std::iter::Fuse<I>,
-    size: usize,
-    panic: Option<Box<dyn std::any::Any + Send>>,
-}
-
-impl<I: Iterator> Chunks<I> {
-    pub(crate) fn new(items: impl IntoIterator<IntoIter = I>, size: usize) -> Self {
-        Self {
-            items: items.into_iter().fuse(),
-            size,
-            panic: None,
-        }
-    }
-
-    pub(crate) fn next_chunk(&mut self) -> Option<std::vec::IntoIter<I::Item>> {
-        if self.panic.is_some() {
-            return None;
-        }
-        let mut chunk = Vec::new();
-        let pull = AssertUnwindSafe(|| chunk.extend(self.items.by_ref().take(self.size)));
-        self.panic = std::panic::catch_unwind(pull).err();
-        (!chunk.is_empty()).then(|| chunk.into_iter())
-    }
-
-    pub(crate) fn resume_panic(self) {
-        if let Some(panic) = self.panic {
-            std::panic::resume_unwind(panic);
-        }
     }
 }

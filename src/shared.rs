@@ -1,16 +1,16 @@
 //! What submitters and workers share: the shelf of jobs, and the few facts
 //! about the queue that both need.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use crate::cancel_token::CancelToken;
 use crate::error::SubmitError;
 use crate::heap::Entry;
 use crate::job::Job;
 use crate::monitor::{Monitor, NotAccepted, Terms};
 use crate::options::{BackpressureStrategy, QueueOptions};
 use crate::stats::Outcome;
-use crate::sync::{AtomicBool, Mutex, thread};
+use crate::sync::{Mutex, thread};
 use crate::task::{Task, TaskId};
 
 /// Publishes results of tasks that never ran (again), for a canceller that
@@ -23,9 +23,8 @@ pub(crate) struct Shared<P> {
     pub(crate) monitor: Monitor<Job<P>>,
     pub(crate) capacity: usize,
     pub(crate) backpressure: BackpressureStrategy,
-    /// A hint for handlers. Written under the monitor's lock, and nothing but
-    /// handlers reads it.
-    cancelled: Arc<AtomicBool>,
+    /// Set under the monitor's lock, and read by nothing but handlers.
+    pub(crate) cancel_token: CancelToken,
     /// Set before anything can be submitted.
     workers: OnceLock<Box<[thread::ThreadId]>>,
     /// Gone once the workers have left, so that the stream of results ends.
@@ -38,7 +37,7 @@ impl<P> Shared<P> {
             monitor: Monitor::new(options.capacity),
             capacity: options.capacity,
             backpressure: options.backpressure,
-            cancelled: Arc::new(AtomicBool::new(false)),
+            cancel_token: CancelToken::new(),
             workers: OnceLock::new(),
             publisher: Mutex::new(Some(publisher)),
         }
@@ -89,10 +88,7 @@ impl<P> Shared<P> {
     pub(crate) fn cancel(&self) {
         // Taken first: while anything is left there is a publisher.
         let publisher = self.publisher.lock().clone();
-        let leftover = self.monitor.cancel(|| {
-            // ORDERING: a hint; nothing is published through it.
-            self.cancelled.store(true, Ordering::Relaxed);
-        });
+        let leftover = self.monitor.cancel(|| self.cancel_token.cancel());
         let count = leftover.len();
         for entry in leftover.into_entries() {
             if let Some(publisher) = &publisher {
@@ -104,38 +100,10 @@ impl<P> Shared<P> {
         }
     }
 
-    pub(crate) fn cancel_token(&self) -> CancelToken {
-        CancelToken {
-            cancelled: Arc::clone(&self.cancelled),
-        }
-    }
-
-    pub(crate) fn is_cancelled(&self) -> bool {
-        // ORDERING: a hint; nothing is read through it.
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
     /// A worker leaves, which it does only when nothing can come any more:
     /// nobody will need the publisher again.
     pub(crate) fn worker_left(&self) {
         let publisher = self.publisher.lock().take();
         drop(publisher);
-    }
-}
-
-/// Tells whether the queue has been cancelled, for the helper threads of a
-/// handler. [`Attempt::cancel_token`](crate::Attempt::cancel_token) makes one.
-/// Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct CancelToken {
-    cancelled: Arc<AtomicBool>,
-}
-
-impl CancelToken {
-    /// Whether the queue has been cancelled. Never blocks; a moment after the
-    /// call to `cancel` it is seen by every thread.
-    pub fn is_cancelled(&self) -> bool {
-        // ORDERING: a hint; nothing is read through it.
-        self.cancelled.load(Ordering::Relaxed)
     }
 }

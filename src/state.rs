@@ -28,7 +28,8 @@
 //!   called. It pushes when it arrives, and if there is still room the same rule
 //!   calls the next, so no slot waits for a second item to be taken.
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
-//!   until then room for a few items calls nobody, only room for many.
+//!   until then nobody is called before there is much room. Then all are, one
+//!   after the other, until the queue is full again.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -145,18 +146,10 @@ impl<W> Wakes<W> {
     };
 }
 
-impl<W> IntoIterator for Wakes<W> {
-    type Item = W;
-    type IntoIter = std::iter::Chain<
-        std::iter::Chain<std::option::IntoIter<W>, std::option::IntoIter<W>>,
-        std::vec::IntoIter<W>,
-    >;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.consumer
-            .into_iter()
-            .chain(self.submitter)
-            .chain(self.others)
+impl<W> Wakes<W> {
+    pub(crate) fn wakers(self) -> impl Iterator<Item = W> {
+        let consumer = self.consumer.into_iter();
+        consumer.chain(self.submitter).chain(self.others)
     }
 }
 
@@ -168,8 +161,8 @@ impl<W> IntoIterator for Wakes<W> {
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
-    /// For work and for space: the last thread through did not have to sleep, or
-    /// not to wait for long, so another is likely to get through soon.
+    /// Whether the last thread that got through, to work and to space, did so
+    /// without a long sleep: then the next may as well look again for a while.
     busy: [bool; 2],
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
@@ -193,6 +186,8 @@ pub(crate) struct State<T, W> {
     watch: Option<Watch>,
     /// The submitter that sleeps no longer than its grace.
     patient: Option<Ticket>,
+    /// Whether sleeping submitters are called for any room there is.
+    fills: bool,
 }
 
 impl<T, W> State<T, W> {
@@ -217,6 +212,7 @@ impl<T, W> State<T, W> {
             delays: Line::new(),
             watch: None,
             patient: None,
+            fills: false,
         }
     }
 
@@ -277,24 +273,28 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// The number that the next accepted item gets; the first gets 1.
+    /// Accepts an item that has [`Admission::Open`], and returns its number, which
+    /// `stamp` tells it; the first gets 1.
     #[inline]
-    pub(crate) fn next_number(&self) -> u64 {
-        self.accepted + 1
-    }
-
-    /// Accepts an item that has [`Admission::Open`].
-    #[inline]
-    pub(crate) fn accept(&mut self, priority: i32, item: T, door: Door, turn: Turn) {
+    pub(crate) fn accept(
+        &mut self,
+        priority: i32,
+        mut item: T,
+        door: Door,
+        turn: Turn,
+        stamp: impl FnOnce(&mut T, u64),
+    ) -> u64 {
+        self.accepted += 1;
+        stamp(&mut item, self.accepted);
         self.ready.push(Entry {
             priority,
             returns: 0,
             item,
         });
-        self.accepted += 1;
         if door != Door::InsideUnbounded {
             self.passed(Side::Space, turn);
         }
+        self.accepted
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
@@ -306,33 +306,33 @@ impl<T, W> State<T, W> {
 
     // ----- out --------------------------------------------------------------
 
-    /// Takes the first ready item. `now` is asked only if something waits.
+    /// Takes the first item that is ready by now. `now` is asked only if
+    /// something waits.
     #[inline]
     pub(crate) fn take(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<T> {
         if !self.waiting.is_empty() {
             self.promote_due(now());
         }
-        if self.ready.is_empty() {
-            return if self.is_finished() {
-                Take::Finished
-            } else {
-                Take::Empty
-            };
-        }
-        if !self.lets_pass(Side::Work, turn) {
-            return Take::Empty;
-        }
-        match self.ready.pop() {
-            Some(entry) => {
-                self.leased += 1;
-                if entry.returns > 0 {
-                    self.retries += 1;
-                }
-                self.passed(Side::Work, turn);
-                Take::Entry(entry)
-            }
+        match self.take_ready(turn) {
+            Some(entry) => Take::Entry(entry),
+            None if self.is_finished() => Take::Finished,
             None => Take::Empty,
         }
+    }
+
+    /// The same, if it was ready at the last look at the clock.
+    #[inline]
+    pub(crate) fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
+        if self.ready.is_empty() || !self.lets_pass(Side::Work, turn) {
+            return None;
+        }
+        let entry = self.ready.pop()?;
+        self.leased += 1;
+        if entry.returns > 0 {
+            self.retries += 1;
+        }
+        self.passed(Side::Work, turn);
+        Some(entry)
     }
 
     /// What is due joins the back of its line.
@@ -411,9 +411,18 @@ impl<T, W> State<T, W> {
         }
     }
 
+    #[inline]
+    fn busy(&mut self, side: Side) -> Option<&mut bool> {
+        match side {
+            Side::Work => Some(&mut self.busy[0]),
+            Side::Space => Some(&mut self.busy[1]),
+            Side::Idle | Side::Held => None,
+        }
+    }
+
     /// Whether a thread that would sleep here had better look again first.
-    pub(crate) fn is_busy(&self, side: Side) -> bool {
-        self.busy.get(side as usize).is_some_and(|busy| *busy)
+    pub(crate) fn is_busy(&mut self, side: Side) -> bool {
+        self.busy(side).is_some_and(|busy| *busy)
     }
 
     #[inline]
@@ -423,8 +432,8 @@ impl<T, W> State<T, W> {
 
     #[inline]
     fn passed(&mut self, side: Side, turn: Turn) {
-        if turn.is_new() {
-            self.busy[side as usize] = true;
+        if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
+            *busy = true;
         }
         if self.sleepers > 0 {
             self.line(side).passed(turn);
@@ -468,7 +477,7 @@ impl<T, W> State<T, W> {
 
     /// The caller is awake, for whatever reason.
     pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket, waited_shortly: bool) {
-        if let Some(busy) = self.busy.get_mut(side as usize) {
+        if let Some(busy) = self.busy(side) {
             *busy = waited_shortly;
         }
         self.line(side).leave(ticket);
@@ -508,16 +517,16 @@ impl<T, W> State<T, W> {
             if !self.ready.is_empty() {
                 wakes.consumer = self.work.call_first();
             } else if self.unwatched_due().is_some() {
-                // Who watches too late a time already had better be the one.
+                // Rather the present watcher, whose alarm is too late now, than
+                // a second sleeper.
                 wakes.consumer = self.work.call(self.watch.map(|watch| watch.ticket));
             }
         }
+        self.fills =
+            self.has_room() && (self.fills || self.patient.is_none() || self.has_much_room());
         if self.phase != Phase::Open {
             wakes.others.extend(self.space.call_all());
-        } else if !self.space.is_called()
-            && self.has_room()
-            && (self.patient.is_none() || self.has_much_room())
-        {
+        } else if self.fills && !self.space.is_called() {
             wakes.submitter = self.space.call_first();
         }
         if self.is_idle() {

@@ -5,12 +5,12 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::chunks::Chunks;
 use crate::contain::report;
 use crate::error::{SubmitAllError, SubmitError, Submitted, SubmittedAll};
 use crate::job::Job;
 use crate::monitor::{NotAccepted, Terms, Wait};
 use crate::options::BackpressureStrategy;
-use crate::priority_queue::Chunks;
 use crate::shared::Shared;
 use crate::state::{Door, Refusal};
 use crate::stats::Stats;
@@ -50,10 +50,6 @@ pub struct Submitter<P> {
 }
 
 impl<P> Submitter<P> {
-    /// How many tasks [`submit_all`](Self::submit_all) pulls from its iterator
-    /// at a time.
-    const CHUNK: usize = 64;
-
     pub(crate) fn new(shared: Arc<Shared<P>>) -> Self {
         Self { shared }
     }
@@ -65,6 +61,11 @@ impl<P> Submitter<P> {
     /// Submits a task. What happens while the queue is full depends on its
     /// [`BackpressureStrategy`]: this waits for room, or hands the task back as
     /// [`Submitted::Dropped`], or as [`SubmitError::Full`].
+    ///
+    /// A submitter that has to wait for a queue with a capacity of 256 or more is
+    /// let in when half of it is free, or after a millisecond if less is; if
+    /// nothing was free by then, as soon as something is. That saves the workers
+    /// a wake-up for each task.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl<P> Submitter<P> {
     ///     QueueOptions::new(8, 1),
     /// )?;
     /// queue.submit("by itself")?;
-    /// queue.submit(Task::new("with wishes").with_id("a").with_priority(5).with_retries(2))?;
+    /// queue.submit(Task::new("with options").with_id("a").with_priority(5).with_retries(2))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
@@ -146,9 +147,9 @@ impl<P> Submitter<P> {
     /// each. While the queue is full the strategy decides, as for
     /// [`submit`](Self::submit).
     ///
-    /// The iterator is advanced outside the queue's lock, up to 64 tasks at a
-    /// time, and those go in together: an iterator that waits for something to
-    /// become of its earlier tasks would wait for ever. If the iterator
+    /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled
+    /// from it before any of them is submitted, so it must not wait for something
+    /// to become of an earlier one. If the iterator
     /// panics, what it had yielded is submitted before the panic goes on; what
     /// is refused then is lost with it.
     ///
@@ -183,7 +184,7 @@ impl<P> Submitter<P> {
             let task = task.into();
             (task.priority, Job::new(task))
         });
-        let mut chunks = Chunks::new(jobs, Self::CHUNK);
+        let mut chunks = Chunks::new(jobs);
         let mut accepted = 0;
         let mut dropped = Vec::new();
         while let Some(mut chunk) = chunks.next_chunk() {
@@ -271,7 +272,7 @@ impl<P> Submitter<P> {
         self.shared.capacity
     }
 
-    /// One exact snapshot of the queue's books.
+    /// A consistent snapshot of the queue's counters, taken under one lock.
     pub fn stats(&self) -> Stats {
         self.shared.monitor.snapshot()
     }

@@ -46,6 +46,12 @@ impl From<&str> for TaskId {
     }
 }
 
+impl From<Arc<str>> for TaskId {
+    fn from(name: Arc<str>) -> Self {
+        Self::Name(name)
+    }
+}
+
 impl From<String> for TaskId {
     fn from(name: String) -> Self {
         Self::Name(name.into())
@@ -55,8 +61,8 @@ impl From<String> for TaskId {
 /// A unit of work: the payload that the handler gets to see, and how the queue
 /// is to treat it.
 ///
-/// Whatever can be submitted converts into a task, so a plain payload does
-/// when the defaults do.
+/// Whatever is `Into<Task<P>>` can be submitted: a bare payload gets priority 0
+/// and the queue's number of retries.
 ///
 /// # Examples
 ///

@@ -55,23 +55,23 @@ use crate::worker::Worker;
 /// # Handlers that consume their payload
 ///
 /// A handler sees its payload by reference, because it may be called again.
-/// What can run only once (an `FnOnce`, say) is taken out of a
-/// `Mutex<Option<_>>`:
+/// What can run only once (an `FnOnce`, say) is taken out of a `Cell`, for a
+/// payload needs to be `Send`, not `Sync`:
 ///
 /// ```
-/// use std::sync::Mutex;
+/// use std::cell::Cell;
 /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
 ///
-/// type Once = Mutex<Option<Box<dyn FnOnce() -> u32 + Send>>>;
+/// type Once = Cell<Option<Box<dyn FnOnce() -> u32 + Send>>>;
 ///
 /// let queue = TaskQueue::new(
-///     |attempt: &Attempt<'_, Once>| {
-///         let job = attempt.payload.lock().map(|mut slot| slot.take());
-///         job.ok().flatten().map(|job| job()).ok_or("it has run already")
+///     |attempt: &Attempt<'_, Once>| match attempt.payload.take() {
+///         Some(job) => Ok(job()),
+///         None => Err("it has run already"),
 ///     },
 ///     QueueOptions::new(8, 1).max_retries(0),
 /// )?;
-/// queue.submit::<Once>(Mutex::new(Some(Box::new(|| 42))))?;
+/// queue.submit::<Once>(Cell::new(Some(Box::new(|| 42))))?;
 /// assert_eq!(queue.drain()[0].outcome.as_ref().ok(), Some(&42));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -213,11 +213,13 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.try_submit(task)
     }
 
-    /// Submits a task; waits for room, but no longer than `timeout`.
+    /// Submits a task; waits for room, but no longer than `timeout`. See
+    /// [`Submitter::submit_timeout`].
     ///
     /// # Errors
     ///
-    /// The task, if there was no room in time, or the queue is closed.
+    /// The task, if there was no room in time, or the queue is closed; with a
+    /// timeout so long that it is no limit also if this would deadlock.
     pub fn submit_timeout<T: Into<Task<P>>>(
         &self,
         task: T,
@@ -268,7 +270,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// when the last worker leaves, so after [`close`](Self::close) a loop over
     /// it ends with the last result. Each result goes to one taker: what is
     /// received here is not returned by `drain`. A queue that is dropped leaves
-    /// its results to the receivers that were made here.
+    /// its results to the receivers that were made here. With
+    /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start.
     ///
     /// # Examples
     ///
@@ -292,29 +295,31 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     /// Waits until the queue is idle: nothing ready, waiting or running. The
     /// results of all that was settled by then can be received. Returns also if
-    /// the queue was idle at any moment since the call, so a queue that is
-    /// never idle for long traps nobody.
+    /// the queue was idle at any moment since the call, even if it was filled
+    /// again at once.
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers, which would wait for itself.
+    /// On one of the queue's own workers, which would wait for itself. (A helper
+    /// thread that a handler waits for is not recognised.)
     pub fn wait_idle(&self) {
         self.refuse_own_worker("wait_idle");
         self.shared().monitor.wait_idle(Wait::Forever);
     }
 
     /// [`wait_idle`](Self::wait_idle) for no longer than `timeout`; whether the
-    /// queue was idle.
+    /// queue was idle. A timeout too long for an [`Instant`] means no limit.
     ///
     /// # Panics
     ///
     /// On one of the queue's own workers.
+    #[must_use = "the queue may not have been idle in time"]
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
         self.refuse_own_worker("wait_idle_timeout");
         self.shared().monitor.wait_idle(Wait::timeout(timeout))
     }
 
-    /// One exact snapshot of the queue's books.
+    /// A consistent snapshot of the queue's counters, taken under one lock.
     pub fn stats(&self) -> Stats {
         self.submitter.stats()
     }
@@ -346,7 +351,32 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// not wait for running attempts.
     ///
     /// May be called from anywhere, by way of a [`Submitter`] also while
-    /// another thread sits in [`drain`](Self::drain).
+    /// another thread sits in [`drain`](Self::drain). Where results are
+    /// [discarded](ResultsPolicy::Discard), the payloads are dropped here; their
+    /// destructors must not wait for the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    /// use std::time::Duration;
+    /// use taskshelf::{Attempt, Backoff, QueueOptions, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |_: &Attempt<'_, u32>| Err::<(), _>("the server is away"),
+    ///     QueueOptions::new(16, 2).backoff(Backoff::constant(Duration::from_secs(3600))),
+    /// )?;
+    /// queue.submit_all([1, 2, 3])?;
+    ///
+    /// // What a signal handler's thread would do.
+    /// let submitter = queue.submitter();
+    /// let canceller = thread::spawn(move || submitter.cancel());
+    ///
+    /// let results = queue.drain(); // does not wait for an hour
+    /// assert_eq!(results.len(), 3);
+    /// canceller.join().expect("it does not panic");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel(&self) {
         self.submitter.cancel();
     }
@@ -369,12 +399,32 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.finish()
     }
 
-    /// [`drain`](Self::drain) for no longer than `timeout`.
+    /// [`drain`](Self::drain) for no longer than `timeout`. A timeout too long for
+    /// an [`Instant`] means no limit.
     ///
     /// # Errors
     ///
     /// The queue itself, closed, if it is not done by then: to be drained
-    /// further, or cancelled.
+    /// further, or cancelled. To drop it is to drain it without a limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskshelf::{Attempt, Backoff, QueueOptions, TaskQueue};
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |_: &Attempt<'_, u32>| Err::<(), _>("the server is away"),
+    ///     QueueOptions::new(16, 2).backoff(Backoff::constant(Duration::from_secs(3600))),
+    /// )?;
+    /// queue.submit(1)?;
+    /// let results = match queue.drain_timeout(Duration::from_millis(1)) {
+    ///     Ok(results) => results,
+    ///     Err(queue) => queue.abort(),
+    /// };
+    /// assert_eq!(results.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///
@@ -445,11 +495,13 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
         match self.outbox.abandon() {
             Leavings::Streamed(results) => {
                 let left = results.len();
-                report!(
-                    info,
-                    "a queue was dropped; results left to its receivers: {left}"
-                );
-                // Others may have left it to this receiver to drop what is there.
+                if left > 0 {
+                    report!(
+                        warn,
+                        "a queue was dropped with results not received yet, \
+                         left to its receivers if there are any: {left}"
+                    );
+                }
                 discard(results);
             }
             Leavings::Unclaimed(results) => discard_unclaimed(results),

@@ -58,6 +58,9 @@ where
     /// once would abort the process.
     pub(crate) fn release(worker: Arc<Self>) {
         if let Some(worker) = Arc::into_inner(worker) {
+            // First, for the handler may own a thread that waits for the end of
+            // the results.
+            drop(worker.publisher);
             discard(worker.handler);
             discard(worker.backoff);
         }

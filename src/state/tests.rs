@@ -24,7 +24,11 @@ impl Model {
 
     fn push(&mut self, item: u32) {
         assert_eq!(self.admission(Turn::Newcomer), Admission::Open);
-        self.state.accept(0, item, Door::Outside, Turn::Newcomer);
+        self.accept(item, Turn::Newcomer);
+    }
+
+    fn accept(&mut self, item: u32, turn: Turn) {
+        self.state.accept(0, item, Door::Outside, turn, |_, _| ());
     }
 
     fn admission(&mut self, turn: Turn) -> Admission {
@@ -67,7 +71,12 @@ impl Model {
     }
 
     fn woken(&mut self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.state.wakes().into_iter().flatten().collect();
+        let mut names: Vec<_> = self
+            .state
+            .wakes()
+            .into_iter()
+            .flat_map(Wakes::wakers)
+            .collect();
         names.sort();
         names
     }
@@ -232,7 +241,7 @@ fn one_submitter_is_called_for_room_and_calls_the_next() {
     assert!(model.woken().is_empty(), "one call is on its way");
     model.arrive(Side::Space, first);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.state.accept(0, 3, Door::Outside, Turn::Called);
+    model.accept(3, Turn::Called);
     assert_eq!(model.woken(), ["second"], "a slot is left");
 }
 
@@ -375,7 +384,7 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
     assert_eq!(passes, crate::line::MAX_PASSES);
     model.arrive(Side::Space, blocked);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.state.accept(0, 1, Door::Outside, Turn::Called);
+    model.accept(1, Turn::Called);
     model.take(Turn::Newcomer);
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
 }
@@ -383,13 +392,18 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
 #[test]
 fn refusals_are_counted_and_use_up_no_number() {
     let mut model = Model::new(1);
-    assert_eq!(model.state.next_number(), 1);
     model.push(1);
     model.state.refuse(Refusal::Refused, 2);
     model.state.refuse(Refusal::Dropped, 3);
-    assert_eq!(model.state.next_number(), 2);
+    model.take(Turn::Newcomer);
+    let number = model
+        .state
+        .accept(0, 2, Door::Outside, Turn::Newcomer, |item, number| {
+            assert_eq!((*item, number), (2, 2));
+        });
+    assert_eq!(number, 2);
     let stats = model.state.snapshot();
-    assert_eq!((stats.accepted, stats.refused, stats.dropped), (1, 2, 3));
+    assert_eq!((stats.accepted, stats.refused, stats.dropped), (2, 2, 3));
 }
 
 #[test]
@@ -398,7 +412,7 @@ fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_ou
     let sleeper = model.sleep(Side::Space, "sleeper");
     let mut passes = 0;
     while model.admission(Turn::TimedOut) == Admission::Open {
-        model.state.accept(0, 1, Door::Outside, Turn::TimedOut);
+        model.accept(1, Turn::TimedOut);
         assert!(model.take(Turn::Newcomer).is_some());
         model.state.settle(Outcome::Succeeded, 1);
         let _ = model.woken();
@@ -417,7 +431,7 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
     for item in 0..2 * crate::line::MAX_PASSES {
         let door = Door::InsideUnbounded;
         assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
-        model.state.accept(0, item, door, Turn::Newcomer);
+        model.state.accept(0, item, door, Turn::Newcomer, |_, _| ());
     }
     while model.take(Turn::Newcomer).is_some() {}
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
@@ -445,6 +459,29 @@ fn a_patient_submitter_is_called_when_half_of_a_large_queue_is_free() {
 }
 
 #[test]
+fn once_there_is_much_room_all_are_called_until_it_is_full() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "a");
+    let second = model.sleep(Side::Space, "b");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["a"]);
+    // Somebody else is patient by now.
+    model.fall_asleep(Side::Space, Turn::Again, "c");
+    model.arrive(Side::Space, patient);
+    model.accept(7, Turn::Called);
+    assert_eq!(model.woken(), ["b"]);
+    model.arrive(Side::Space, second);
+    model.accept(8, Turn::Called);
+    assert_eq!(model.state.len(), LARGE_CAPACITY);
+    assert!(model.woken().is_empty(), "it is full");
+    model.sleep(Side::Space, "d");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty(), "one of them is patient");
+}
+
+#[test]
 fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     let mut model = full_large_queue();
     let patient = model.sleep(Side::Space, "patient");
@@ -453,7 +490,7 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     assert!(model.woken().is_empty());
     model.state.wake_up(Side::Space, patient, false);
     assert_eq!(model.admission(Turn::TimedOut), Admission::Open);
-    model.state.accept(0, 9, Door::Outside, Turn::TimedOut);
+    model.accept(9, Turn::TimedOut);
     assert!(model.woken().is_empty(), "it is full again");
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["other"], "nobody is patient now");
@@ -484,22 +521,22 @@ fn nobody_is_patient_in_a_small_queue_nor_for_work() {
 #[test]
 fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let mut model = Model::new(2);
-    let busy = |model: &Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
-    assert_eq!(busy(&model), [false, false]);
+    let busy = |model: &mut Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
+    assert_eq!(busy(&mut model), [false, false]);
     model.push(1);
-    assert_eq!(busy(&model), [false, true]);
+    assert_eq!(busy(&mut model), [false, true]);
     model.take(Turn::Newcomer);
-    assert_eq!(busy(&model), [true, true]);
+    assert_eq!(busy(&mut model), [true, true]);
 
     let consumer = model.sleep(Side::Work, "consumer");
     model.push(2);
     assert_eq!(model.woken(), ["consumer"]);
     model.state.wake_up(Side::Work, consumer, false);
     assert!(model.take(Turn::Called).is_some());
-    assert_eq!(busy(&model), [false, true], "its sleep was long");
+    assert_eq!(busy(&mut model), [false, true], "its sleep was long");
     let consumer = model.sleep(Side::Work, "consumer");
     model.state.wake_up(Side::Work, consumer, true);
-    assert_eq!(busy(&model), [true, true], "its sleep was short");
+    assert_eq!(busy(&mut model), [true, true], "its sleep was short");
 }
 
 #[test]

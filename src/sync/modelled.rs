@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};

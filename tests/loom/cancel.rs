@@ -18,8 +18,8 @@ fn is_aborted<R, E>(result: &WorkerResult<u32, R, E>) -> bool {
 fn cancel_while_draining(waits: RetryWaits, fault: Fault) {
     // How many of the two were attempted.
     let attempted = match waits {
-        RetryWaits::FreeWorker => 0..=2,
         RetryWaits::HoldWorker => 0..=1,
+        _ => 0..=2,
     };
     model(Preemptions(4), 850).outcomes(attempted, move || {
         let queue = start(

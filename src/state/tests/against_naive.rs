@@ -86,6 +86,8 @@ struct Machine {
     books: Stats,
     /// Those asleep, each line in its order.
     lines: [VecDeque<Sleeper>; 4],
+    /// Whether any room will do to call a submitter.
+    fills: bool,
     /// Those called and not yet here.
     called: Vec<Sleeper>,
     threads: u32,
@@ -103,6 +105,7 @@ impl Machine {
             leased: Vec::new(),
             books: Stats::default(),
             lines: Default::default(),
+            fills: false,
             called: Vec::new(),
             threads: 0,
         }
@@ -153,11 +156,11 @@ impl Machine {
     }
 
     /// Whether there is room enough to wake somebody who waits for it.
-    fn is_worth_a_call(&self) -> bool {
-        match Self::has_patient(self.line(Space)) {
-            true => self.len() <= self.capacity / 2,
-            false => self.len() < self.capacity,
-        }
+    fn fills(&self) -> bool {
+        let is_large = self.capacity >= LARGE_CAPACITY;
+        let has_much_room = is_large && self.len() <= self.capacity / 2;
+        let is_patient = Self::has_patient(self.line(Space)) || Self::has_patient(&self.called);
+        self.len() < self.capacity && (self.fills || !is_patient || has_much_room)
     }
 
     fn is_called(&self, side: Side) -> bool {
@@ -227,9 +230,9 @@ impl Machine {
             Admission::Open => {
                 self.books.accepted += 1;
                 let number = self.books.accepted;
-                assert_eq!(self.state.next_number(), number);
                 let item = number as u32;
-                self.state.accept(priority, item, door, turn);
+                let stamp = |stamped: &mut u32, number| *stamped = number as u32;
+                assert_eq!(self.state.accept(priority, 0, door, turn, stamp), number);
                 self.make_ready(Entry {
                     priority,
                     returns: 0,
@@ -295,10 +298,17 @@ impl Machine {
 
     /// The end of a critical section: who is woken, and whether they should be.
     fn wake(&mut self) {
-        let is_worth_a_call = self.is_worth_a_call();
+        if self.lines.iter().any(|line| !line.is_empty()) || !self.called.is_empty() {
+            self.fills = self.fills();
+        }
         let [work, space] = [Work, Space].map(|side| self.line(side).front().map(|s| s.thread));
         let calls = [Work, Space].map(|side| self.is_called(side));
-        let woken: Vec<u32> = self.state.wakes().into_iter().flatten().collect();
+        let woken: Vec<u32> = self
+            .state
+            .wakes()
+            .into_iter()
+            .flat_map(Wakes::wakers)
+            .collect();
         let mut count = [0; 4];
         for thread in woken {
             let sides = [Work, Space, Idle, Held];
@@ -315,7 +325,7 @@ impl Machine {
                 Space if self.phase != Phase::Open => {}
                 Space => {
                     assert_eq!(Some(thread), space, "the first");
-                    assert!(is_worth_a_call, "there is not enough room");
+                    assert!(self.fills, "there is not enough room");
                 }
                 Idle => assert!(self.is_idle()),
                 Held => assert_eq!(self.phase, Phase::Aborted),
@@ -362,7 +372,7 @@ impl Machine {
             assert!(nobody(Work) || self.is_called(Work) || is_watched);
         }
         // space
-        assert!(!self.is_worth_a_call() || nobody(Space) || self.is_called(Space));
+        assert!(!self.fills() || nobody(Space) || self.is_called(Space));
         // end
         assert!(!self.is_finished() || nobody(Work));
         assert!(self.phase == Phase::Open || nobody(Space));

@@ -1,0 +1,36 @@
+//! Whether the queue has been cancelled, for whoever works for it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicBool;
+
+/// A flag for the helper threads of a handler: whether the queue has been
+/// cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token) creates
+/// one. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CancelToken {
+    /// A hint: nothing in the queue is decided by it.
+    cancelled: Arc<AtomicBool>,
+}
+
+impl CancelToken {
+    pub(crate) fn new() -> Self {
+        Self {
+            cancelled: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Called under the queue's lock.
+    pub(crate) fn cancel(&self) {
+        // ORDERING: a hint; nothing is published through it.
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the queue has been cancelled. Never blocks; a moment after the
+    /// call to `cancel` it is seen by every thread.
+    pub fn is_cancelled(&self) -> bool {
+        // ORDERING: a hint; nothing is read through it.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
