@@ -1,4 +1,4 @@
-//! What one writes without taskshelf: the job of `examples/checksum.rs` on
+//! What one writes without taskshelf: the job of `examples/checksum` on
 //! crossbeam's channels. It prints the same manifest, and knows no priorities,
 //! retries or panics, and no progress.
 //!

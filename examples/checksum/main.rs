@@ -25,15 +25,18 @@
 //!
 //! `submit_all` takes 64 files at a time from the walk: fewer locks, but nothing
 //! is hashed before so many were found, or all.
+//!
+//! `manifest` keeps and prints what has come back, `progress` shows how far it is.
 
-use std::borrow::Cow;
+mod manifest;
+mod progress;
+
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::ffi::{OsStr, OsString};
-use std::fmt::{self, Display};
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -41,10 +44,11 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
-use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
-use taskshelf::{Attempt, Backoff, Failure, QueueOptions, Task, TaskQueue, WorkerResult};
+use taskshelf::{Attempt, Backoff, QueueOptions, Task, TaskQueue};
 use walkdir::{DirEntry, WalkDir};
+
+use crate::manifest::Collected;
 
 /// More threads than can be of use, fewer than the system would fail to start.
 const MAX_WORKERS: usize = 1024;
@@ -124,7 +128,7 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
     collected.progress.finish();
 
     let summary = collected.summary(queue.stats().retries, started.elapsed());
-    let printed = print(&collected.manifest);
+    let printed = collected.print();
     say(summary);
     printed?;
     Ok(collected.failures)
@@ -286,173 +290,4 @@ thread_local! {
     /// One for each worker, used again for every file: to allocate and clear one
     /// would take longer than to read most files.
     static BUFFER: RefCell<Box<Buffer>> = RefCell::new(Box::new(Buffer([0; BUFFER_SIZE])));
-}
-
-// ------------------------------------------------------------- collecting
-
-/// Every path once, in the order of its bytes, however the arguments overlap.
-type Manifest = BTreeMap<OsString, Sha256Digest>;
-
-/// Everything that has come back so far.
-#[derive(Default)]
-struct Collected {
-    progress: Progress,
-    manifest: Manifest,
-    bytes: u64,
-    failures: u64,
-}
-
-impl Collected {
-    fn add(&mut self, result: WorkerResult<FileName, Visit, io::Error>) {
-        match result.outcome {
-            Ok(Visit::PutBack) => {}
-            Ok(Visit::Hashed {
-                name,
-                digest,
-                bytes,
-            }) => {
-                self.progress.done();
-                let before = self.manifest.insert(name, digest);
-                if before.is_none() {
-                    self.bytes += bytes;
-                }
-            }
-            Err(Failure { task, error, .. }) => {
-                self.progress.done();
-                let (name, attempts) = (task.payload.into_inner(), result.attempts);
-                self.fail(format_args!("{name:?}: {error} (attempts: {attempts})"));
-            }
-        }
-    }
-
-    fn unwalkable(&mut self, error: &walkdir::Error) {
-        match (error.path(), error.io_error()) {
-            (Some(path), Some(reason)) => self.fail(format_args!("{path:?}: {reason}")),
-            _ => self.fail(format_args!("{error}")),
-        }
-    }
-
-    fn fail(&mut self, message: fmt::Arguments<'_>) {
-        self.failures += 1;
-        self.progress.bar.suspend(|| say(message));
-    }
-
-    fn summary(&self, retries: u64, elapsed: Duration) -> String {
-        let (files, bytes, failures) = (self.manifest.len(), self.bytes, self.failures);
-        let throughput = BinaryBytes((bytes as f64 / elapsed.as_secs_f64()) as u64);
-        format!(
-            "files: {files}, bytes: {bytes}, failures: {failures}, retries: {retries}, \
-             throughput: {throughput}/s in {elapsed:.2?}"
-        )
-    }
-}
-
-/// On standard error, and only if that is a terminal. Ticks by itself while the
-/// main thread is blocked.
-struct Progress {
-    bar: ProgressBar,
-    found: u64,
-    done: u64,
-}
-
-impl Progress {
-    /// The bar reads the clock whenever it is told something, so it is told in
-    /// steps.
-    const STEP: u64 = 64;
-
-    fn found(&mut self) {
-        self.found += 1;
-        if self.found % Self::STEP == 0 {
-            self.bar.set_length(self.found);
-        }
-    }
-
-    fn done(&mut self) {
-        self.done += 1;
-        if self.done % Self::STEP == 0 {
-            self.bar.set_position(self.done);
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        let style =
-            ProgressStyle::with_template("{spinner} {wide_bar} {pos}/{len} files {per_sec}")
-                .expect("the template is a constant");
-        let bar = ProgressBar::new(0).with_style(style);
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(Duration::from_millis(100));
-        }
-        Self {
-            bar,
-            found: 0,
-            done: 0,
-        }
-    }
-}
-
-// --------------------------------------------------------------- printing
-
-fn print(manifest: &Manifest) -> Result<(), String> {
-    match write_manifest(io::stdout().lock(), manifest) {
-        // The reader has seen enough, as in `| head`.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(format!("cannot write the manifest: {error}")),
-        Ok(()) => Ok(()),
-    }
-}
-
-fn write_manifest(out: impl Write, manifest: &Manifest) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(BUFFER_SIZE, out);
-    for (name, digest) in manifest {
-        write_line(&mut out, name, digest)?;
-    }
-    out.flush()
-}
-
-/// One line as `sha256sum` prints it: a leading backslash says that the name is
-/// escaped. On Unix the encoded bytes are the very name, be it UTF-8 or not.
-fn write_line(out: &mut impl Write, name: &OsStr, digest: &Sha256Digest) -> io::Result<()> {
-    let name = escape(name.as_encoded_bytes());
-    if let Cow::Owned(_) = name {
-        out.write_all(b"\\")?;
-    }
-    out.write_all(&hex(digest))?;
-    out.write_all(b"  ")?;
-    out.write_all(&name)?;
-    out.write_all(b"\n")
-}
-
-/// The name so that it takes one line; borrowed if it does as it is.
-fn escape(name: &[u8]) -> Cow<'_, [u8]> {
-    let is_special = |byte| matches!(byte, b'\\' | b'\n' | b'\r');
-    if !name.iter().copied().any(is_special) {
-        return Cow::Borrowed(name);
-    }
-    let mut escaped = Vec::with_capacity(name.len() + 8);
-    for &byte in name {
-        match byte {
-            b'\\' => escaped.extend(b"\\\\"),
-            b'\n' => escaped.extend(b"\\n"),
-            b'\r' => escaped.extend(b"\\r"),
-            _ => escaped.push(byte),
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Lower-case hexadecimal, without a formatter: there may be a million lines.
-fn hex(digest: &Sha256Digest) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    text
 }
