@@ -124,6 +124,7 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
         }
     }))?;
     queue.close();
+    collected.progress.found_all();
     results.iter().for_each(|result| collected.add(result));
     collected.progress.finish();
 

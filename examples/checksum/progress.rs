@@ -9,11 +9,12 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     found: u64,
     done: u64,
+    step: u64,
 }
 
 impl Progress {
     /// The bar reads the clock whenever it is told something, so it is told in
-    /// steps.
+    /// steps while files are being found.
     const STEP: u64 = 64;
 
     pub(crate) fn found(&mut self) {
@@ -23,9 +24,17 @@ impl Progress {
         }
     }
 
+    /// What is left now fits on the shelf, and may be few files that take long:
+    /// from here on the bar is told of each.
+    pub(crate) fn found_all(&mut self) {
+        self.step = 1;
+        self.bar.set_length(self.found);
+        self.bar.set_position(self.done);
+    }
+
     pub(crate) fn done(&mut self) {
         self.done += 1;
-        if self.done % Self::STEP == 0 {
+        if self.done % self.step == 0 {
             self.bar.set_position(self.done);
         }
     }
@@ -53,6 +62,7 @@ impl Default for Progress {
             bar,
             found: 0,
             done: 0,
+            step: Self::STEP,
         }
     }
 }
