@@ -6,6 +6,8 @@
 //! sha256sum --check --quiet manifest
 //! ```
 //!
+//! Below one of the directories the manifest would list itself, still empty.
+//!
 //! ```text
 //! main thread: walk -> submit -> [shelf] -> workers: hash, or put back
 //!                print <- collect <- [results] <-----'
