@@ -10,17 +10,18 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::peers::channels::Blocking;
 
-/// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, then
-/// yields.
+/// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where
+/// there is much room from 40 on; then yields.
 const LOCK_FIRST_SPINS: u32 = 10;
 const LOCK_SPIN_ROUNDS: u32 = 6;
 const LOCK_YIELDS: u32 = 2;
-/// For an item: after 4, 8, 16, ... pauses, then after two rests.
+const ROUNDS_SKIPPED: u32 = 2;
+/// For an item, and for room in a small queue: after 4, 8, 16, ... pauses, then
+/// after 2, 4, 8, ... us. For room in a large one only the latter, and until half
+/// of it is free.
 const SPIN_LOOKS: u32 = 6;
-const LOOKS: u32 = 8;
-/// For room: after two rests, the longer the fewer items were taken meanwhile.
-const SHORTEST_REST: Duration = Duration::from_micros(2);
-const LONGEST_REST: Duration = Duration::from_micros(32);
+const LOOKS: u32 = 10;
+const LARGE_CAPACITY: usize = 256;
 
 fn spin(pauses: u32) {
     (0..pauses).for_each(|_| hint::spin_loop());
@@ -41,13 +42,15 @@ pub struct Ring {
     not_empty: Condvar,
     not_full: Condvar,
     capacity: usize,
+    /// Room that who has found the ring full waits for.
+    much_room: usize,
 }
 
 struct State {
     items: VecDeque<u64>,
     is_closed: bool,
-    taken: usize,
-    rest: Duration,
+    /// There was much room, and the ring has not been full since.
+    fills: bool,
     takers: Line,
     givers: Line,
 }
@@ -73,7 +76,12 @@ impl Ring {
         if let Some(state) = self.state.try_lock() {
             return state;
         }
-        for round in 0..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
+        let first = if self.much_room > 1 {
+            ROUNDS_SKIPPED
+        } else {
+            0
+        };
+        for round in first..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
             if round < LOCK_SPIN_ROUNDS {
                 spin(LOCK_FIRST_SPINS << round);
             } else {
@@ -87,9 +95,11 @@ impl Ring {
     }
 
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let (is_empty, has_room) = (state.items.is_empty(), state.items.len() < self.capacity);
+        let (is_empty, room) = (state.items.is_empty(), self.room(&state));
+        state.fills = room > 0 && (state.fills || room >= self.much_room);
+        let fills = state.fills;
         let calls_taker = state.takers.call(!is_empty);
-        let calls_giver = state.givers.call(has_room);
+        let calls_giver = state.givers.call(fills);
         drop(state);
         if calls_taker {
             self.not_empty.notify_one();
@@ -99,45 +109,47 @@ impl Ring {
         }
     }
 
-    fn wait_for_item<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        looks: &mut u32,
-    ) -> MutexGuard<'a, State> {
-        let look = *looks;
-        *looks += 1;
-        if look >= LOOKS {
-            return Self::sleep(state, &self.not_empty, |s| &mut s.takers);
-        }
-        drop(state);
+    fn room(&self, state: &State) -> usize {
+        self.capacity - state.items.len()
+    }
+
+    fn pause(&self, look: u32) -> MutexGuard<'_, State> {
         match look.checked_sub(SPIN_LOOKS) {
             None => spin(4 << look),
-            Some(rests) => yield_for(SHORTEST_REST * (1 << rests)),
+            Some(yields) => yield_for(Duration::from_micros(2 << yields)),
         }
         self.lock()
     }
 
-    fn wait_for_room<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        looks: &mut u32,
-    ) -> MutexGuard<'a, State> {
-        let look = (*looks).max(SPIN_LOOKS);
-        *looks = look + 1;
-        if look >= LOOKS {
-            return Self::sleep(state, &self.not_full, |s| &mut s.givers);
+    fn wait_for_item<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        for look in 0..LOOKS {
+            drop(state);
+            state = self.pause(look);
+            if !state.items.is_empty() || state.is_closed {
+                return state;
+            }
         }
-        let (rest, before) = (state.rest, state.taken);
-        drop(state);
-        yield_for(rest * (1 << (look - SPIN_LOOKS)));
-        let mut state = self.lock();
-        let taken = state.taken - before;
-        if taken < self.capacity / 8 {
-            state.rest = LONGEST_REST.min(state.rest * 2);
-        } else if taken > self.capacity / 2 {
-            state.rest = SHORTEST_REST.max(state.rest / 2);
+        while state.items.is_empty() && !state.is_closed {
+            state = Self::sleep(state, &self.not_empty, |s| &mut s.takers);
         }
         state
+    }
+
+    fn wait_for_room<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let first = if self.much_room > 1 { SPIN_LOOKS } else { 0 };
+        for look in first..LOOKS {
+            drop(state);
+            state = self.pause(look);
+            if self.room(&state) >= self.much_room {
+                return state;
+            }
+        }
+        loop {
+            state = Self::sleep(state, &self.not_full, |s| &mut s.givers);
+            if self.room(&state) > 0 {
+                return state;
+            }
+        }
     }
 
     fn sleep<'a>(
@@ -160,41 +172,38 @@ impl Blocking for Ring {
             state: Mutex::new(State {
                 items: VecDeque::with_capacity(capacity),
                 is_closed: false,
-                taken: 0,
-                rest: SHORTEST_REST,
+                fills: false,
                 takers: Line::default(),
                 givers: Line::default(),
             }),
             not_empty: Condvar::new(),
             not_full: Condvar::new(),
             capacity,
+            much_room: if capacity >= LARGE_CAPACITY {
+                capacity / 2
+            } else {
+                1
+            },
         }
     }
 
     fn push(&self, _priority: i32, item: u64) {
-        let mut looks = 0;
         let mut state = self.lock();
-        while state.items.len() >= self.capacity {
-            state = self.wait_for_room(state, &mut looks);
+        if self.room(&state) == 0 {
+            state = self.wait_for_room(state);
         }
         state.items.push_back(item);
         self.unlock(state);
     }
 
     fn pop(&self) -> Option<u64> {
-        let mut looks = 0;
         let mut state = self.lock();
-        loop {
-            if let Some(item) = state.items.pop_front() {
-                state.taken += 1;
-                self.unlock(state);
-                return Some(item);
-            }
-            if state.is_closed {
-                return None;
-            }
-            state = self.wait_for_item(state, &mut looks);
+        if state.items.is_empty() && !state.is_closed {
+            state = self.wait_for_item(state);
         }
+        let item = state.items.pop_front();
+        self.unlock(state);
+        item
     }
 
     fn close(&self) {
