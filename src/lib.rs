@@ -10,7 +10,7 @@
 //!     QueueOptions::new(1024, 4),
 //! )?;
 //! queue.submit("Cargo.toml")?;
-//! queue.submit(Task::new("README.md").with_priority(5).with_retries(0))?;
+//! queue.submit(Task::new("Cargo.lock").with_priority(5).with_retries(0))?;
 //! for result in queue.drain() {
 //!     match result.outcome {
 //!         Ok(text) => println!("task {}: {} bytes", result.task_id, text.len()),
