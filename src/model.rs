@@ -4,4 +4,4 @@
 //! Only there with `--cfg loom` or `--cfg shuttle`.
 
 pub use crate::sync::clock::{advance, now, timed_waits};
-pub use crate::sync::world::{Order, allow_threads, wake};
+pub use crate::sync::world::{Order, allow_threads, large_from, wake};

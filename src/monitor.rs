@@ -136,7 +136,7 @@ pub(crate) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State::new(capacity);
+        let state = State::new(capacity, sync::large_capacity());
         // In a small queue each operation waits for one of the other side.
         let state = match state.is_patient(Side::Space) {
             true => Mutex::for_bursts(state),

@@ -39,7 +39,6 @@ use std::time::{Duration, Instant};
 use crate::heap::{Entry, Heap};
 use crate::line::{Line, Ticket, Turn};
 use crate::stats::{Outcome, Stats};
-use crate::sync::LARGE_CAPACITY;
 use crate::waiting::{Due, Waiting};
 
 /// How long a submitter of a large full queue sleeps on while there is room for
@@ -168,6 +167,9 @@ pub(crate) struct State<T, W> {
     /// there are none the lines need not be looked at.
     sleepers: u32,
     capacity: usize,
+    /// Room that a submitter is worth waking for; more than one slot in a queue
+    /// so large that it will not be empty before the submitter is there.
+    much_room: usize,
     accepted: u64,
     /// Taken and not settled.
     leased: usize,
@@ -191,11 +193,16 @@ pub(crate) struct State<T, W> {
 }
 
 impl<T, W> State<T, W> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// A queue with room for `large` or more is a large one.
+    pub(crate) fn new(capacity: usize, large: usize) -> Self {
         Self {
             phase: Phase::Open,
             busy: [false; 2],
             capacity,
+            much_room: match capacity >= large {
+                true => capacity.div_ceil(2),
+                false => 1,
+            },
             sleepers: 0,
             accepted: 0,
             settled: [0; Outcome::COUNT],
@@ -232,17 +239,14 @@ impl<T, W> State<T, W> {
     }
 
     /// Whether there is so much room that a patient submitter is worth waking.
+    #[inline]
     pub(crate) fn has_much_room(&self) -> bool {
-        match self.is_patient(Side::Space) {
-            true => self.len() <= self.capacity / 2,
-            false => self.has_room(),
-        }
+        self.capacity.saturating_sub(self.len()) >= self.much_room
     }
 
-    /// Whether threads that wait for this need not be told of every item: in a
-    /// large queue there is enough left for the others to do meanwhile.
+    /// Whether threads that wait for this need not be told of every item.
     pub(crate) fn is_patient(&self, side: Side) -> bool {
-        side == Side::Space && self.capacity >= LARGE_CAPACITY
+        side == Side::Space && self.much_room > 1
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -6,6 +6,8 @@ use super::*;
 
 mod against_naive;
 
+/// From here on a queue is large in these tests.
+const LARGE_CAPACITY: usize = 4;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A state whose sleepers are names, and a clock.
@@ -17,7 +19,7 @@ struct Model {
 impl Model {
     fn new(capacity: usize) -> Self {
         Self {
-            state: State::new(capacity),
+            state: State::new(capacity, LARGE_CAPACITY),
             now: Instant::now(),
         }
     }

@@ -10,6 +10,3 @@ pub(super) use shuttle::{lazy_static, sync, thread};
 /// multiply the schedules; shuttle, which counts none, takes that way too.
 pub(crate) const SPIN_LOOKS: u32 = 0;
 pub(crate) const LOOKS: u32 = if cfg!(shuttle) { 1 } else { 0 };
-
-/// Models are small.
-pub(crate) const LARGE_CAPACITY: usize = 4;

@@ -11,7 +11,8 @@ use std::time::Instant;
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 pub(crate) use super::checker::sync::atomic::AtomicBool;
-pub(crate) use super::checker::{LARGE_CAPACITY, LOOKS, SPIN_LOOKS};
+pub(crate) use super::checker::{LOOKS, SPIN_LOOKS};
+pub(crate) use super::world::large_capacity;
 use super::{checker, clock, world};
 
 /// To the checker a pause is a yield.

@@ -25,9 +25,11 @@ pub(crate) const SPIN_LOOKS: u32 = 6;
 /// The others, after giving the core away for 2, 4, 8, ... us.
 const YIELD_LOOKS: u32 = 4;
 
-/// Submitters of a full queue with room for so many are in no hurry: it will not
-/// be empty before they are back.
-pub(crate) const LARGE_CAPACITY: usize = if cfg!(test) { 4 } else { 256 };
+/// From here on a queue is so large that it will not be empty before a submitter
+/// that was woken late is back.
+pub(crate) const fn large_capacity() -> usize {
+    256
+}
 
 /// Lets time pass before a look, the longer the more there were.
 pub(crate) fn pause_before_look(look: u32) {

@@ -29,6 +29,7 @@ impl Order {
 struct World {
     order: Order,
     threads_allowed: usize,
+    large_capacity: usize,
 }
 
 checker::lazy_static! {
@@ -37,6 +38,7 @@ checker::lazy_static! {
     static ref WORLD: Mutex<World> = Mutex::new(World {
         order: Order::default(),
         threads_allowed: usize::MAX,
+        large_capacity: 256,
     });
 }
 
@@ -59,6 +61,17 @@ pub(super) fn order() -> Order {
 /// model: the next one does not start.
 pub fn allow_threads(count: usize) {
     world().threads_allowed = count;
+}
+
+/// Says from which capacity on a queue that is built in this execution of the
+/// model counts as large: 256 unless said, too many for a model. A submitter that
+/// waits for a large queue may need the clock to get on.
+pub fn large_from(capacity: usize) {
+    world().large_capacity = capacity;
+}
+
+pub(crate) fn large_capacity() -> usize {
+    world().large_capacity
 }
 
 /// Whether one more thread starts.

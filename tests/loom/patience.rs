@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loom::thread::{self, JoinHandle};
-use taskshelf::model::advance;
+use taskshelf::model::{advance, large_from};
 use taskshelf::{PriorityQueue, PushError};
 
 use crate::support::{Bound::*, Fault, beside, model};
@@ -13,6 +13,7 @@ use crate::support::{Bound::*, Fault, beside, model};
 const CAPACITY: usize = 4;
 
 fn full() -> Arc<PriorityQueue<u32>> {
+    large_from(CAPACITY);
     let queue = PriorityQueue::new(CAPACITY);
     (0..4).for_each(|item| queue.push(0, item).unwrap());
     Arc::new(queue)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use taskshelf::model::advance;
+use taskshelf::model::{advance, large_from};
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, PushTimeoutError, TryPushError};
 
 use crate::support::*;
@@ -169,8 +169,7 @@ fn eight_items_at_once_wake_eight_consumers() {
 }
 
 // A hang here would mean that a freed slot was left to a submitter that
-// nobody woke. Nothing is closed until all are in. The clock ends the patience
-// of one that found others faster, and nothing else.
+// nobody woke. Nothing is closed until all are in.
 #[test]
 fn eight_slots_freed_at_once_wake_eight_submitters() {
     model(|| {
@@ -185,6 +184,33 @@ fn eight_slots_freed_at_once_wake_eight_submitters() {
             let room = 8 - items.len();
             queue.pop_many(&mut items, room);
         }
+        join(pushers);
+        items.extend(queue.abort());
+        assert_eq!(sorted(items), (0..16).collect::<Vec<_>>());
+    });
+}
+
+// A hang here would mean that a consumer found a large queue empty while those
+// who could fill it slept, or that they slept on beside a slot when their
+// patience was over.
+#[test]
+fn eight_patient_submitters_fill_a_large_queue() {
+    model(|| {
+        large_from(4);
+        let queue = Arc::new(PriorityQueue::new(4));
+        let pushers = {
+            let queue = Arc::clone(&queue);
+            crowd(8, move |n| {
+                (0..2).for_each(|i| queue.push(0, 2 * n + i).unwrap());
+            })
+        };
+        let consumers = {
+            let queue = Arc::clone(&queue);
+            crowd(2, move |_| -> Vec<u32> {
+                (0..6).map(|_| queue.pop().unwrap()).collect()
+            })
+        };
+        let mut items = join(consumers).concat();
         advance(Duration::MAX);
         join(pushers);
         items.extend(queue.abort());

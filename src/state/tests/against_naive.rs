@@ -96,7 +96,7 @@ struct Machine {
 impl Machine {
     fn new(capacity: usize) -> Self {
         Self {
-            state: State::new(capacity),
+            state: State::new(capacity, LARGE_CAPACITY),
             now: Instant::now(),
             capacity,
             phase: Phase::Open,
