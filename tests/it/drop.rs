@@ -198,13 +198,18 @@ fn a_queue_that_is_dropped_on_its_own_worker_finishes_by_itself() {
 #[test]
 fn a_drop_on_an_own_worker_is_logged() {
     within_seconds(|| {
-        static LOGGED: Mutex<usize> = Mutex::new(0);
+        static LOGGED: Mutex<Vec<(log::Level, String)>> = Mutex::new(Vec::new());
         let results = end_on_own_worker(1, |queue| {
-            on_log(|_, _| *LOGGED.lock().unwrap() += 1);
+            on_log(|level, message| LOGGED.lock().unwrap().push((level, message.to_owned())));
             drop(queue);
         });
         assert_eq!(results.len(), 3);
-        assert!(*LOGGED.lock().unwrap() >= 1);
+        let logged = LOGGED.lock().unwrap();
+        let about_the_drop = logged
+            .iter()
+            .filter(|(_, message)| message.contains("dropped on its own worker"));
+        let levels: Vec<_> = about_the_drop.map(|(level, _)| *level).collect();
+        assert_eq!(levels, [log::Level::Warn], "{logged:?}");
     });
 }
 
