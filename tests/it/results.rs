@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
 
+use crate::kit::asleep;
 use crate::support::{
     BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Token, blocked, full, gated, number, sorted_values,
     until, values, within_seconds,
@@ -41,9 +42,11 @@ fn results_do_not_end_before_close() {
         let reader = blocked(move || results.iter().count());
         queue.submit(1).unwrap();
         queue.wait_idle();
+        queue.submit(2).unwrap();
+        queue.wait_idle();
         assert!(!reader.is_finished());
         queue.close();
-        assert_eq!(reader.join().unwrap(), 1);
+        assert_eq!(reader.join().unwrap(), 2);
         drop(queue);
     });
 }
@@ -340,7 +343,7 @@ fn everybody_who_waits_for_idle_is_woken() {
             let queue = &queue;
             let waiters: Vec<_> = (0..3)
                 .map(|n| {
-                    scope.spawn(move || match n {
+                    asleep(scope, move || match n {
                         0 => queue.wait_idle_timeout(HOUR),
                         _ => {
                             queue.wait_idle();
