@@ -46,7 +46,7 @@ fn a_thread_name_with_a_nul_byte_is_an_error() {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
-fn a_thread_that_cannot_start_leaves_none_behind() {
+fn a_thread_that_cannot_start_is_an_error_that_says_which() {
     within_seconds(|| {
         let options = QueueOptions::new(1, 3)
             .thread_name("unborn")
