@@ -80,7 +80,6 @@ fn one_of_many_closers_is_the_one() {
                 .collect();
             let closers = threads
                 .into_iter()
-                .filter(|_| true)
                 .map(|thread| thread.join().unwrap())
                 .filter(|&closed| closed);
             assert_eq!(closers.count(), 1);
