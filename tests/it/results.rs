@@ -1,15 +1,16 @@
 //! Who receives a result, when, and what it holds.
 
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
 
 use crate::kit::asleep;
 use crate::support::{
-    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Token, blocked, full, gated, number, sorted_values,
-    until, values, within_seconds,
+    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Recorder, Token, blocked, full, gated, number,
+    sorted_values, until, values, within_seconds,
 };
 
 fn echo(capacity: usize, workers: usize) -> Echo {
@@ -49,6 +50,73 @@ fn results_do_not_end_before_close() {
         assert_eq!(reader.join().unwrap(), 2);
         drop(queue);
     });
+}
+
+/// Joins a thread when it is dropped, and notes what that thread returns.
+struct Joins(Arc<Mutex<Option<JoinHandle<usize>>>>, Recorder<usize>);
+
+impl Drop for Joins {
+    fn drop(&mut self) {
+        let thread = self.0.lock().unwrap().take();
+        self.1.note(thread.unwrap().join().unwrap());
+    }
+}
+
+/// Builds a queue by `build`, into which goes what joins the reader of its
+/// results; runs three tasks and ends it.
+fn end_with_its_reader(build: fn(Joins) -> Echo, end: fn(Echo)) {
+    within_seconds(move || {
+        let (slot, seen) = (Arc::default(), Recorder::new());
+        let queue = build(Joins(Arc::clone(&slot), seen.clone()));
+        let results = queue.results();
+        let reader = blocked(move || results.iter().count());
+        *slot.lock().unwrap() = Some(reader);
+        queue.submit_all([1, 2, 3]).unwrap();
+        end(queue);
+        assert_eq!(seen.events(), [3]);
+    });
+}
+
+/// Everything that joins the workers, and with them the reader.
+const ENDS: [fn(Echo); 3] = [
+    |queue| assert_eq!(queue.drain(), []),
+    |queue| {
+        queue.wait_idle();
+        assert_eq!(queue.abort(), []);
+    },
+    |queue| drop(queue),
+];
+
+#[test]
+fn results_end_before_the_handler_is_dropped() {
+    for end in ENDS {
+        let build = |joins: Joins| {
+            let handler = move |attempt: &Attempt<'_, u32>| {
+                let _held = &joins;
+                Ok(attempt.payload)
+            };
+            TaskQueue::new(handler, QueueOptions::new(8, 2)).unwrap()
+        };
+        end_with_its_reader(build, end);
+    }
+}
+
+#[test]
+fn results_end_before_the_backoff_is_dropped() {
+    for end in ENDS {
+        let build = |joins: Joins| {
+            let backoff = Backoff::custom(move |_| {
+                let _held = &joins;
+                Duration::ZERO
+            });
+            TaskQueue::new(
+                |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
+                QueueOptions::new(8, 2).backoff(backoff),
+            )
+            .unwrap()
+        };
+        end_with_its_reader(build, end);
+    }
 }
 
 #[test]
@@ -364,7 +432,7 @@ fn everybody_who_waits_for_idle_is_woken() {
 #[test]
 fn a_queue_that_was_idle_for_a_moment_traps_nobody_in_wait_idle() {
     within_seconds(|| {
-        let queue = std::sync::Arc::new(
+        let queue = Arc::new(
             TaskQueue::new(
                 |attempt: &Attempt<'_, Gate>| {
                     attempt.payload.pass();
@@ -380,7 +448,7 @@ fn a_queue_that_was_idle_for_a_moment_traps_nobody_in_wait_idle() {
             first.arrived(1);
             // So many that they are not all up before the moment is over.
             let waiting = [(); 4].map(|()| {
-                let queue = std::sync::Arc::clone(&queue);
+                let queue = Arc::clone(&queue);
                 blocked(move || queue.wait_idle())
             });
             let next = second.clone();
