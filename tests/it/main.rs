@@ -20,6 +20,7 @@ mod lease;
 mod leftovers;
 mod limits;
 mod panic;
+mod patience;
 mod priority;
 mod priority_queue;
 mod process;
