@@ -28,6 +28,7 @@ mod results;
 mod retry;
 mod self_submit;
 mod stats;
+mod streams;
 mod submit;
 mod support;
 mod types;
