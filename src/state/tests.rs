@@ -469,10 +469,10 @@ fn once_there_is_much_room_all_are_called_until_it_is_full() {
         model.take(Turn::Newcomer);
     }
     assert_eq!(model.woken(), ["a"]);
-    // Somebody else is patient by now.
-    model.fall_asleep(Side::Space, Turn::Again, "c");
     model.arrive(Side::Space, patient);
     model.accept(7, Turn::Called);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "c");
+    assert!(until.is_some(), "somebody else is patient now");
     assert_eq!(model.woken(), ["b"]);
     model.arrive(Side::Space, second);
     model.accept(8, Turn::Called);
