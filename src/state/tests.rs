@@ -511,6 +511,19 @@ fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
 }
 
 #[test]
+fn patience_ends_with_the_submitters_own_time() {
+    for (own, expected) in [(GRACE / 2, GRACE / 2), (GRACE * 2, GRACE)] {
+        let mut model = full_large_queue();
+        let (now, deadline) = (model.now, model.now + own);
+        let (_, until) =
+            model
+                .state
+                .fall_asleep(Side::Space, Turn::Again, "patient", Some(deadline), || now);
+        assert_eq!(until, Some(now + expected));
+    }
+}
+
+#[test]
 fn nobody_is_patient_in_a_small_queue_nor_for_work() {
     let mut model = Model::new(LARGE_CAPACITY - 1);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "submitter");

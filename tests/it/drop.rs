@@ -64,6 +64,33 @@ fn drop_says_how_many_results_nobody_took() {
 }
 
 #[test]
+fn drop_says_how_many_results_it_leaves_to_receivers() {
+    for left in [0, 36] {
+        within_seconds(move || {
+            let (queue, gate) = gated(100, BackpressureStrategy::Block);
+            queue.submit_all(1..=36).unwrap();
+            let results = queue.results();
+            gate.open();
+            queue.wait_idle();
+            (left..37).for_each(|_| drop(results.try_recv().unwrap()));
+            let messages = Recorder::new();
+            let noted = messages.clone();
+            on_log(move |level, message| noted.note((level, message.to_owned())));
+            drop(queue);
+            let messages = messages.events();
+            if left == 0 {
+                assert_eq!(messages, []);
+            } else {
+                assert_eq!(messages.len(), 1, "{messages:?}");
+                assert_eq!(messages[0].0, log::Level::Warn);
+                assert!(messages[0].1.ends_with(": 36"), "{messages:?}");
+            }
+            assert_eq!(results.iter().count(), left);
+        });
+    }
+}
+
+#[test]
 fn drop_of_a_queue_without_results_says_nothing() {
     within_seconds(|| {
         let (queue, gate) = gated_with(QueueOptions::new(4, 1).results(ResultsPolicy::Discard));
