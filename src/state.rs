@@ -327,7 +327,7 @@ impl<T, W> State<T, W> {
     /// The same, if it was ready at the last look at the clock.
     #[inline]
     pub(crate) fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
-        if self.ready.is_empty() || !self.lets_pass(Side::Work, turn) {
+        if !self.lets_pass(Side::Work, turn) {
             return None;
         }
         let entry = self.ready.pop()?;

@@ -392,6 +392,23 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
 }
 
 #[test]
+fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
+    let mut model = Model::new(8);
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.push(0);
+    assert_eq!(model.woken(), ["consumer"]);
+    let mut passes = 0;
+    while model.take(Turn::Newcomer).is_some() {
+        model.push(0);
+        passes += 1;
+        assert!(passes <= crate::line::MAX_PASSES);
+    }
+    assert_eq!(passes, crate::line::MAX_PASSES);
+    model.arrive(Side::Work, consumer);
+    assert!(model.take(Turn::Called).is_some());
+}
+
+#[test]
 fn refusals_are_counted_and_use_up_no_number() {
     let mut model = Model::new(1);
     model.push(1);
