@@ -6,7 +6,7 @@
 //! stand in the order of publication.
 //!
 //! No result is dropped under the lock, for its destructor is the user's, and
-//! none is sent, for that may wake a receiver.
+//! none is sent once there are receivers, for that may wake one.
 
 use crate::sync::{self, Mutex, Receiver, Sender};
 
