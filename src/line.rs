@@ -8,14 +8,9 @@
 //!
 //! Threads that were not called may pass the line, for waiting until a called
 //! thread has woken up would leave the queue standing still. They may do so
-//! only [`MAX_PASSES`] times in a row: nobody is overtaken for ever.
+//! only so many times in a row: nobody is overtaken for ever.
 
 use std::collections::VecDeque;
-
-/// How many threads in a row may go ahead of a line that somebody waits in. A
-/// woken thread may have to wait for a core longer than it takes to pass it a
-/// thousand times, and then those who run had better not all queue up behind it.
-pub(crate) const MAX_PASSES: u32 = 1 << 14;
 
 /// Names one sleep of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,15 +42,18 @@ pub(crate) struct Line<W> {
     called: Option<Ticket>,
     next: u64,
     passes: u32,
+    max_passes: u32,
 }
 
 impl<W> Line<W> {
-    pub(crate) const fn new() -> Self {
+    /// A line that so many threads in a row may pass.
+    pub(crate) const fn new(max_passes: u32) -> Self {
         Self {
             asleep: VecDeque::new(),
             called: None,
             next: 0,
             passes: 0,
+            max_passes,
         }
     }
 
@@ -120,7 +118,7 @@ impl<W> Line<W> {
 
     /// Whether a thread may go ahead now.
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
-        turn == Turn::Called || self.passes < MAX_PASSES || !self.is_waited_in()
+        turn == Turn::Called || self.passes < self.max_passes || !self.is_waited_in()
     }
 
     /// A thread went ahead.
@@ -143,9 +141,11 @@ mod tests {
 
     use super::*;
 
+    const MAX_PASSES: u32 = 100;
+
     #[test]
     fn the_longest_sleeper_is_called_first() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let first = line.join(Turn::Newcomer, 'a');
         line.join(Turn::Newcomer, 'b');
         assert_eq!(line.call_first(), Some('a'));
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn who_lost_the_race_goes_to_the_front() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let first = line.join(Turn::Newcomer, 'a');
         line.join(Turn::Newcomer, 'b');
         line.call_first();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_sleeper_can_be_called_out_of_turn() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         line.join(Turn::Newcomer, 'a');
         let second = line.join(Turn::Newcomer, 'b');
         assert_eq!(line.call(Some(second)), Some('b'));
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_sleeper_whose_time_ran_out_leaves_without_having_been_called() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let first = line.join(Turn::Newcomer, 'a');
         let second = line.join(Turn::Newcomer, 'b');
         assert_eq!(line.call_first(), Some('a'));
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn newcomers_pass_a_line_a_bounded_number_of_times() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let sleeper = line.join(Turn::Newcomer, 'a');
         line.call_first();
         for _ in 0..MAX_PASSES {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn who_loses_the_race_again_and_again_is_not_passed_for_ever() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let mut sleeper = line.join(Turn::Newcomer, 'a');
         for _ in 0..MAX_PASSES {
             line.passed(Turn::Newcomer);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn passing_an_empty_line_is_not_counted() {
-        let mut line = Line::<char>::new();
+        let mut line = Line::<char>::new(MAX_PASSES);
         for _ in 0..2 * MAX_PASSES {
             assert!(line.lets_pass(Turn::Newcomer));
             line.passed(Turn::Newcomer);
@@ -284,7 +284,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_naive_line(steps in prop::collection::vec(step(), 0..150)) {
-            let (mut line, mut naive) = (Line::new(), Naive::default());
+            let (mut line, mut naive) = (Line::new(MAX_PASSES), Naive::default());
             for (name, step) in (0..).zip(steps) {
                 match step {
                     Step::Join(turn) => {

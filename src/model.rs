@@ -4,4 +4,6 @@
 //! Only there with `--cfg loom` or `--cfg shuttle`.
 
 pub use crate::sync::clock::{advance, now, timed_waits};
-pub use crate::sync::world::{Order, allow_threads, large_from, wake};
+pub use crate::sync::world::{
+    Order, allow_threads, large_from, let_pass, look_again, wake, wake_for_nothing,
+};

@@ -17,7 +17,7 @@ use crate::heap::Entry;
 use crate::line::Turn;
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
 use crate::stats::{Outcome, Stats};
-use crate::sync::{self, Condvar, LOOKS, Mutex, MutexGuard, SPIN_LOOKS};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
@@ -136,7 +136,7 @@ pub(crate) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State::new(capacity, sync::large_capacity());
+        let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
         // In a small queue each operation waits for one of the other side.
         let state = match state.is_patient(Side::Space) {
             true => Mutex::for_bursts(state),
@@ -213,9 +213,9 @@ impl<T> Monitor<T> {
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
         let mut looks = match state.is_busy(side) {
-            true if state.is_patient(side) => SPIN_LOOKS..LOOKS,
-            true => 0..LOOKS,
-            false => LOOKS..LOOKS,
+            true if state.is_patient(side) => SPIN_LOOKS..sync::looks(),
+            true => 0..sync::looks(),
+            false => 0..0,
         };
         let mut turn = Turn::Again;
         loop {

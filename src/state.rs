@@ -193,8 +193,9 @@ pub(crate) struct State<T, W> {
 }
 
 impl<T, W> State<T, W> {
-    /// A queue with room for `large` or more is a large one.
-    pub(crate) fn new(capacity: usize, large: usize) -> Self {
+    /// A queue with room for `large` or more is a large one. `max_passes` threads
+    /// in a row may go ahead of those who wait.
+    pub(crate) fn new(capacity: usize, large: usize, max_passes: u32) -> Self {
         Self {
             phase: Phase::Open,
             busy: [false; 2],
@@ -213,10 +214,10 @@ impl<T, W> State<T, W> {
             waiting: Waiting::new(),
             dropped: 0,
             refused: 0,
-            work: Line::new(),
-            space: Line::new(),
-            idle: Line::new(),
-            delays: Line::new(),
+            work: Line::new(max_passes),
+            space: Line::new(max_passes),
+            idle: Line::new(max_passes),
+            delays: Line::new(max_passes),
             watch: None,
             patient: None,
             fills: false,

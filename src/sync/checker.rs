@@ -6,7 +6,7 @@ pub(super) use loom::{lazy_static, sync, thread};
 #[cfg(shuttle)]
 pub(super) use shuttle::{lazy_static, sync, thread};
 
-/// How often a thread looks again before it sleeps. In loom a pause would only
-/// multiply the schedules; shuttle, which counts none, takes that way too.
-pub(crate) const SPIN_LOOKS: u32 = 0;
-pub(crate) const LOOKS: u32 = if cfg!(shuttle) { 1 } else { 0 };
+/// How often a thread looks again before it sleeps, unless the model says. In
+/// loom a pause multiplies the schedules; shuttle, which counts none, takes that
+/// way always.
+pub(super) const LOOKS: u32 = if cfg!(shuttle) { 1 } else { 0 };

@@ -1,8 +1,8 @@
 //! The seam inside a model.
 //!
 //! What is not modelled: spins and try-locks are nothing here, so the fast paths
-//! made of them are not explored, nor in loom those made of yields; nor are
-//! spurious wake-ups, which neither checker produces.
+//! made of them are not explored. What neither checker does by itself, looks
+//! before a sleep (in loom) and spurious wake-ups, happens where the model says.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -11,9 +11,11 @@ use std::time::Instant;
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 pub(crate) use super::checker::sync::atomic::AtomicBool;
-pub(crate) use super::checker::{LOOKS, SPIN_LOOKS};
-pub(crate) use super::world::large_capacity;
+pub(crate) use super::world::{large_capacity, looks, max_passes};
 use super::{checker, clock, world};
+
+/// None of the looks is cheap to a checker.
+pub(crate) const SPIN_LOOKS: u32 = 0;
 
 /// To the checker a pause is a yield.
 pub(crate) fn pause_before_look(_look: u32) {
@@ -84,6 +86,10 @@ impl Condvar {
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let MutexGuard { data, gate, mutex } = guard;
         drop(data);
+        if world::wakes_for_nothing() {
+            drop(gate);
+            return mutex.lock();
+        }
         mutex.behind(self.0.wait(gate).unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -19,7 +19,9 @@ const LOCK_SPIN_ROUNDS: u32 = 6;
 const LOCK_YIELDS: u32 = 2;
 
 /// How often a thread that lacks something looks again before it sleeps.
-pub(crate) const LOOKS: u32 = SPIN_LOOKS + YIELD_LOOKS;
+pub(crate) const fn looks() -> u32 {
+    SPIN_LOOKS + YIELD_LOOKS
+}
 /// The first looks, after 4, 8, 16, ... pauses of the processor.
 pub(crate) const SPIN_LOOKS: u32 = 6;
 /// The others, after giving the core away for 2, 4, 8, ... us.
@@ -29,6 +31,13 @@ const YIELD_LOOKS: u32 = 4;
 /// that was woken late is back.
 pub(crate) const fn large_capacity() -> usize {
     256
+}
+
+/// How many threads in a row may go ahead of a line that somebody waits in. A
+/// woken thread may have to wait for a core longer than it takes to pass it a
+/// thousand times, and then those who run had better not all queue up behind it.
+pub(crate) const fn max_passes() -> u32 {
+    1 << 14
 }
 
 /// Lets time pass before a look, the longer the more there were.

@@ -30,6 +30,9 @@ struct World {
     order: Order,
     threads_allowed: usize,
     large_capacity: usize,
+    max_passes: u32,
+    looks: u32,
+    spurious_wakes: u32,
 }
 
 checker::lazy_static! {
@@ -39,6 +42,9 @@ checker::lazy_static! {
         order: Order::default(),
         threads_allowed: usize::MAX,
         large_capacity: 256,
+        max_passes: 1 << 14,
+        looks: checker::LOOKS,
+        spurious_wakes: 0,
     });
 }
 
@@ -72,6 +78,42 @@ pub fn large_from(capacity: usize) {
 
 pub(crate) fn large_capacity() -> usize {
     world().large_capacity
+}
+
+/// Says how many threads in a row may go ahead of those who wait for a queue that
+/// is built in this execution of the model: 16,384 unless said, too many for a
+/// model. With 0 a thread that comes while others wait has to wait, too.
+pub fn let_pass(count: u32) {
+    world().max_passes = count;
+}
+
+pub(crate) fn max_passes() -> u32 {
+    world().max_passes
+}
+
+/// Says how often, in this execution of the model, a thread that waits for a busy
+/// queue looks again before it sleeps: not at all in loom unless said, once in
+/// shuttle.
+pub fn look_again(times: u32) {
+    world().looks = times;
+}
+
+pub(crate) fn looks() -> u32 {
+    world().looks
+}
+
+/// Lets the first `count` sleeps of this execution of the model end though nobody
+/// has woken the sleeper, as sleeping on a condvar may.
+pub fn wake_for_nothing(count: u32) {
+    world().spurious_wakes = count;
+}
+
+/// Whether this sleep is one of them.
+pub(super) fn wakes_for_nothing() -> bool {
+    let mut world = world();
+    let wakes = world.spurious_wakes > 0;
+    world.spurious_wakes = world.spurious_wakes.saturating_sub(1);
+    wakes
 }
 
 /// Whether one more thread starts.

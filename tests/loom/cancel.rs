@@ -3,7 +3,9 @@
 use loom::thread;
 use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, RetryWaits, WorkerResult};
 
-use crate::support::{Bound::*, Fault, SECOND, accepted, echo, lose_a_result, model, start};
+use crate::support::{
+    Bound::*, Fault, SECOND, accepted, echo, lose_a_result, model, model_in_odd_worlds, start,
+};
 
 fn is_aborted<R, E>(result: &WorkerResult<u32, R, E>) -> bool {
     result
@@ -21,7 +23,7 @@ fn cancel_while_draining(waits: RetryWaits, fault: Fault) {
         RetryWaits::HoldWorker => 0..=1,
         _ => 0..=2,
     };
-    model(Preemptions(4), 850).outcomes(attempted, move || {
+    model_in_odd_worlds(Preemptions(4), 850).outcomes(attempted, move || {
         let queue = start(
             |_: &Attempt<'_, u32>| Err::<(), _>("no"),
             QueueOptions::new(2, 1)
@@ -101,7 +103,7 @@ fn two_cancels_publish_each_task_once_can_fail() {
 
 // A hang would mean that a cancel forgot the submitters that sleep.
 fn blocked_submit(fault: Fault) {
-    model(Exhaustive, 2_600).outcomes([true, false], move || {
+    model_in_odd_worlds(Exhaustive, 2_600).outcomes([true, false], move || {
         let options = QueueOptions::new(1, 1).results(ResultsPolicy::Discard);
         let queue = start(echo, options);
         queue.submit(1).unwrap();

@@ -10,15 +10,16 @@ use taskshelf::model::{advance, allow_threads};
 use taskshelf::{Attempt, BuildError, QueueOptions, TaskQueue};
 
 use crate::support::{
-    Bound::*, Fault, Meeting, SECOND, accepted, echo, lose_a_result, model, start,
+    Bound::*, Fault, Meeting, SECOND, accepted, echo, lose_a_result, model, model_in_odd_worlds,
+    start,
 };
 
 // A hang would mean that one of the results was never published, or that a
 // worker slept through the close.
 fn drain_of_two(workers: usize, fault: Fault) {
     let exploration = match workers {
-        1 => model(Exhaustive, 21),
-        _ => model(Preemptions(4), 3_600),
+        1 => model_in_odd_worlds(Exhaustive, 21),
+        _ => model_in_odd_worlds(Preemptions(4), 3_600),
     };
     exploration.check(move || {
         let queue = start(echo, QueueOptions::new(2, workers));

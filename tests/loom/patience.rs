@@ -8,7 +8,7 @@ use loom::thread::{self, JoinHandle};
 use taskshelf::model::{advance, large_from};
 use taskshelf::{PriorityQueue, PushError};
 
-use crate::support::{Bound::*, Fault, beside, model};
+use crate::support::{Bound::*, Fault, beside, model, model_in_odd_worlds};
 
 const CAPACITY: usize = 4;
 
@@ -31,7 +31,7 @@ fn clock(fault: Fault) -> JoinHandle<()> {
 // taken until the pusher gets on: be it because nothing ends the pusher's
 // patience, or because it was over before the slot was free.
 fn one_slot(fault: Fault) {
-    model(Exhaustive, 80).check(move || {
+    model_in_odd_worlds(Exhaustive, 80).check(move || {
         let queue = full();
         let pusher = beside(&queue, |queue| queue.push(0, 4).unwrap());
         let clock = clock(fault);
@@ -56,7 +56,7 @@ fn one_slot_of_a_large_queue_does_not_stay_free_for_ever_can_fail() {
 // A hang would mean that a pusher sleeps on beside a slot, for the one whose
 // patience stood for both has gone.
 fn one_slot_each(fault: Fault) {
-    model(Preemptions(3), 2_400)
+    model_in_odd_worlds(Preemptions(3), 2_400)
         .in_both_orders()
         .check(move || {
             let queue = full();
@@ -85,7 +85,7 @@ fn whoever_is_patient_hands_over_can_fail() {
 // A hang would mean that a pusher sleeps on although half of the queue is free:
 // here no clock helps it.
 fn half_free(fault: Fault) {
-    model(Exhaustive, 45).check(move || {
+    model_in_odd_worlds(Exhaustive, 45).check(move || {
         let queue = full();
         let pusher = beside(&queue, |queue| queue.push(0, 4).unwrap());
         let taker = beside(&queue, |queue| queue.pop().unwrap());
@@ -111,7 +111,7 @@ fn half_of_a_large_queue_calls_who_is_patient_can_fail() {
 // A hang would mean that a close does not reach who is patient; a push that is
 // let in, that the close does not hold.
 fn close_and_slot(fault: Fault) {
-    model(Exhaustive, 60).outcomes([true, false], move || {
+    model_in_odd_worlds(Exhaustive, 60).outcomes([true, false], move || {
         let queue = full();
         let pusher = beside(&queue, |queue| match queue.push(0, 4) {
             Ok(()) => true,

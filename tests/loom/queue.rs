@@ -8,14 +8,16 @@ use loom::sync::atomic::AtomicBool;
 use taskshelf::model::{advance, timed_waits};
 use taskshelf::{Lease, PriorityQueue, TryPushError};
 
-use crate::support::{Bound::*, Fault, Fragile, Meeting, SECOND, beside, model};
+use crate::support::{
+    Bound::*, Fault, Fragile, Meeting, SECOND, beside, model, model_in_odd_worlds,
+};
 
 // A hang would mean that a consumer slept through the close, or that a sleeper
 // was called for an item that another had taken, and nobody else was.
 fn close_ends(consumers: usize, fault: Fault) {
     let exploration = match consumers {
-        1 => model(Exhaustive, 21),
-        _ => model(Preemptions(4), 1_900),
+        1 => model_in_odd_worlds(Exhaustive, 21),
+        _ => model_in_odd_worlds(Preemptions(4), 1_900),
     };
     exploration.check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
@@ -62,7 +64,7 @@ fn close_ends_two_consumers_and_loses_nothing_can_fail() {
 // are needed, for the two items wait for each other. With one push of both, one
 // call has to lead to the next.
 fn two_items_meet(pushes: usize, fault: Fault) {
-    model(Exhaustive, 270).check(move || {
+    model_in_odd_worlds(Exhaustive, 270).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let meeting = Arc::new(Meeting::default());
         let consumers = [(); 2].map(|()| {
@@ -110,7 +112,7 @@ fn one_call_leads_to_the_next_can_fail() {
 // close left a submitter asleep.
 fn blocked_push(fault: Fault) {
     let expected = [(false, false), (true, false), (true, true)];
-    model(Exhaustive, 170).outcomes(expected, move || {
+    model_in_odd_worlds(Exhaustive, 170).outcomes(expected, move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let pusher = beside(&queue, |queue| queue.push(0, 1).is_ok());
@@ -144,7 +146,7 @@ fn a_blocked_push_ends_with_room_or_with_the_close_can_fail() {
 // A hang would mean that the close called one of two submitters, and that the
 // other waits for room that nobody makes.
 fn close_with_two_pushers(fault: Fault) {
-    model(Exhaustive, 93).check(move || {
+    model_in_odd_worlds(Exhaustive, 93).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let pushers = [1, 2].map(|item| {
@@ -175,7 +177,7 @@ fn close_wakes_every_blocked_push_can_fail() {
 // A hang would mean that a freed slot was left to a submitter that nobody woke.
 // Nothing is closed until both are in.
 fn slots_freed_one_by_one(capacity: usize, fault: Fault) {
-    model(Exhaustive, 4_500).check(move || {
+    model_in_odd_worlds(Exhaustive, 4_500).check(move || {
         let queue = Arc::new(PriorityQueue::new(capacity));
         queue.push_all(vec![(0, 0); capacity]).unwrap();
         let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
@@ -214,7 +216,7 @@ fn each_of_several_freed_slots_lets_a_blocked_push_in_can_fail() {
 // A hang would mean that of two slots freed at once one was left to a submitter
 // that nobody woke.
 fn slots_freed_at_once(fault: Fault) {
-    model(Exhaustive, 69).check(move || {
+    model_in_odd_worlds(Exhaustive, 69).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         queue.push_all([(0, 0), (0, 0)]).unwrap();
         let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
@@ -255,7 +257,7 @@ impl Drop for LastWords {
 // called only one of them; an item that is still there, that a joiner took the
 // queue for idle while an item was leased, or settled and not dropped yet.
 fn two_joiners(fault: Fault) {
-    model(Exhaustive, 750).check(move || {
+    model_in_odd_worlds(Exhaustive, 750).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let gone = Arc::new(AtomicBool::new(false));
         let last = LastWords(Arc::clone(&gone));
@@ -330,7 +332,7 @@ fn a_busy_queue_traps_no_joiner_can_fail() {
 // A hang would mean that the settle which empties a closed queue called one of
 // two consumers.
 fn last_settle(fault: Fault) {
-    model(Exhaustive, 340).check(move || {
+    model_in_odd_worlds(Exhaustive, 340).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 1).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());

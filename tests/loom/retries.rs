@@ -8,7 +8,8 @@ use taskshelf::model::advance;
 use taskshelf::{Attempt, Backoff, Lease, PriorityQueue, QueueOptions, RetryWaits};
 
 use crate::support::{
-    Bound::*, Fault, Fragile, Meeting, SECOND, beside, echo, model, start, zero_fails_once,
+    Bound::*, Fault, Fragile, Meeting, SECOND, beside, echo, model, model_in_odd_worlds, start,
+    zero_fails_once,
 };
 
 /// Moves the clock, unless the twin is about that.
@@ -26,7 +27,7 @@ fn options(capacity: usize, workers: usize) -> QueueOptions {
 // sleepers was called to watch what came back; or that the watcher was called
 // away, or left, and did not hand over.
 fn retry_and_two_consumers(fault: Fault) {
-    model(Preemptions(4), 4_200).check(move || {
+    model_in_odd_worlds(Preemptions(4), 4_200).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 7).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
@@ -65,7 +66,7 @@ fn a_due_retry_wakes_one_of_two_consumers_can_fail() {
 // A hang would mean that the watcher, called for the second item (or for the
 // earlier time), left the other due time unwatched.
 fn earlier_due_time(fault: Fault) {
-    model(Exhaustive, 91).check(move || {
+    model_in_odd_worlds(Exhaustive, 91).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         queue.push_all([(0, 2), (0, 1)]).unwrap();
         let (two, one) = (queue.lease().unwrap(), queue.lease().unwrap());
@@ -93,7 +94,7 @@ fn an_earlier_due_time_is_watched_too_can_fail() {
 // A hang would mean that a watcher whose own deadline came first left without
 // handing the watch over.
 fn hasty_watcher(fault: Fault) {
-    model(Preemptions(4), 2_700)
+    model_in_odd_worlds(Preemptions(4), 2_700)
         .in_both_orders()
         .outcomes([true, false], move || {
             let queue = Arc::new(PriorityQueue::new(1));

@@ -14,6 +14,13 @@
 //! instant ends first (the system's). There the order is a parameter,
 //! [`Order`], and models in which it matters run with both:
 //! [`Model::in_both_orders`].
+//!
+//! # Which worlds
+//!
+//! What seldom happens to a thread that waits (a wake-up for nothing, a line that
+//! may not be passed any more) or only multiplies the schedules (another look
+//! before it sleeps) is left out unless a model asks for it:
+//! [`model_in_odd_worlds`].
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -24,7 +31,7 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
-use taskshelf::model::{Order, wake};
+use taskshelf::model::{Order, let_pass, look_again, wake, wake_for_nothing};
 use taskshelf::{Attempt, QueueOptions, SubmitError, Submitted, TaskQueue};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -67,11 +74,43 @@ pub(crate) enum Bound {
     Preemptions(usize),
 }
 
+/// What may befall threads that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum World {
+    Plain,
+    /// A sleep ends though nobody called the sleeper.
+    WakesForNothing,
+    /// So many threads in a row go ahead of those who wait.
+    LetsPass(u32),
+    /// A thread looks again before it sleeps.
+    LooksAgain,
+}
+
+const ODD_WORLDS: [World; 5] = [
+    World::Plain,
+    World::WakesForNothing,
+    World::LetsPass(0),
+    World::LetsPass(1),
+    World::LooksAgain,
+];
+
+impl World {
+    fn begin(self) {
+        match self {
+            Self::Plain => {}
+            Self::WakesForNothing => wake_for_nothing(1),
+            Self::LetsPass(count) => let_pass(count),
+            Self::LooksAgain => look_again(1),
+        }
+    }
+}
+
 /// A model yet to be checked.
 pub(crate) struct Model {
     bound: Bound,
     floor: u32,
     orders: &'static [Order],
+    worlds: &'static [World],
 }
 
 /// `floor`: fewer executions than that would be a sign that loom no longer
@@ -81,6 +120,16 @@ pub(crate) fn model(bound: Bound, floor: u32) -> Model {
         bound,
         floor,
         orders: &[Order::Oldest],
+        worlds: &[World::Plain],
+    }
+}
+
+/// The same, to be explored once more in each of the odd worlds, where the same
+/// must hold: with no more than three preemptions, for these schedules are longer.
+pub(crate) fn model_in_odd_worlds(bound: Bound, floor: u32) -> Model {
+    Model {
+        worlds: &ODD_WORLDS,
+        ..model(bound, floor)
     }
 }
 
@@ -93,10 +142,7 @@ impl Model {
     }
 
     pub(crate) fn check(self, body: impl Fn() + Send + Sync + 'static) {
-        let body = Arc::new(body);
-        for &order in self.orders {
-            self.expect_floor(self.explore(order, Arc::clone(&body)));
-        }
+        self.outcomes([()], body);
     }
 
     /// Checks a model that says how each execution went; all of `expected`,
@@ -110,45 +156,55 @@ impl Model {
     {
         let expected = expected.into_iter().collect();
         let body = Arc::new(body);
-        for &order in self.orders {
+        let worlds = self.worlds.iter();
+        for (&world, &order) in worlds.flat_map(|w| self.orders.iter().map(move |o| (w, o))) {
             let seen = Arc::new(StdMutex::new(BTreeSet::new()));
             let (sink, body) = (Arc::clone(&seen), Arc::clone(&body));
             let body = move || {
                 let outcome = body();
                 sink.lock().unwrap().insert(outcome);
             };
-            let executions = self.explore(order, Arc::new(body));
-            assert_eq!(*seen.lock().unwrap(), expected, "the outcomes, {order:?}");
-            self.expect_floor(executions);
+            let executions = self.explore(world, order, body);
+            let seen = seen.lock().unwrap();
+            assert_eq!(*seen, expected, "the outcomes, {world:?}, {order:?}");
+            self.expect_floor(world, executions);
         }
     }
 
     /// Returns how many executions there were.
-    fn explore(&self, order: Order, body: Arc<impl Fn() + Send + Sync + 'static>) -> u32 {
+    fn explore(&self, world: World, order: Order, body: impl Fn() + Send + Sync + 'static) -> u32 {
         let mut builder = loom::model::Builder::new();
         builder.max_branches = 20_000;
         // Either would end the exploration early and call it a success.
         builder.max_permutations = None;
         builder.max_duration = None;
-        if let Bound::Preemptions(bound) = self.bound {
-            builder.preemption_bound.get_or_insert(bound);
-        }
+        let bound = match (world, self.bound) {
+            (World::Plain, Bound::Exhaustive) => None,
+            (World::Plain, Bound::Preemptions(bound)) => Some(bound),
+            (_, Bound::Preemptions(bound)) => Some(bound.min(3)),
+            (_, Bound::Exhaustive) => Some(3),
+        };
+        builder.preemption_bound = builder.preemption_bound.or(bound);
         let executions = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&executions);
         builder.check(move || {
             count.fetch_add(1, Relaxed);
             wake(order);
+            world.begin();
             body();
         });
         executions.load(Relaxed)
     }
 
-    fn expect_floor(&self, executions: u32) {
+    fn expect_floor(&self, world: World, executions: u32) {
+        let floor = match world {
+            World::Plain => self.floor,
+            _ => self.floor / 20,
+        };
         let overridden = std::env::var_os("LOOM_MAX_PREEMPTIONS").is_some();
         assert!(
-            overridden || executions >= self.floor,
-            "only {executions} executions were explored, {} are the least",
-            self.floor,
+            overridden || executions >= floor,
+            "only {executions} executions were explored, {floor} are the least",
         );
     }
 }

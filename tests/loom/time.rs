@@ -9,12 +9,12 @@ use loom::thread;
 use taskshelf::model::advance;
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, PushTimeoutError};
 
-use crate::support::{Bound::*, Fault, SECOND, beside, model};
+use crate::support::{Bound::*, Fault, SECOND, beside, model, model_in_odd_worlds};
 
 // A hang would mean that the call for the one slot went to a submitter whose
 // time ran out, and that it was not passed on.
 fn timed_push(fault: Fault) {
-    model(Preemptions(3), 13_000).outcomes([true, false], move || {
+    model_in_odd_worlds(Preemptions(3), 13_000).outcomes([true, false], move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let timed = beside(&queue, |queue| match queue.push_timeout(0, 1, SECOND) {
@@ -57,7 +57,7 @@ fn a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next_can_fail() {
 // A hang would mean that an item was left to a consumer whose time ran out
 // after it had been called, and that the other sleeps on.
 fn timed_pop(fault: Fault) {
-    model(Preemptions(3), 200).outcomes([true, false], move || {
+    model_in_odd_worlds(Preemptions(3), 200).outcomes([true, false], move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let timed = beside(&queue, |queue| {
             let popped = queue.pop_timeout(SECOND);
@@ -93,25 +93,27 @@ fn an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next_can_fail() {
 // though there was room in time; a hang, that a call went astray between two
 // that ran out of time together.
 fn two_timed_pushes(fault: Fault) {
-    model(Preemptions(3), 300).in_both_orders().check(move || {
-        let queue = Arc::new(PriorityQueue::new(1));
-        queue.push(0, 0).unwrap();
-        let pushers = [1, 2].map(|item| {
-            beside(&queue, move |queue| {
-                queue.push_timeout(0, item, SECOND).is_ok()
-            })
+    model_in_odd_worlds(Preemptions(3), 300)
+        .in_both_orders()
+        .check(move || {
+            let queue = Arc::new(PriorityQueue::new(1));
+            queue.push(0, 0).unwrap();
+            let pushers = [1, 2].map(|item| {
+                beside(&queue, move |queue| {
+                    queue.push_timeout(0, item, SECOND).is_ok()
+                })
+            });
+            if fault != Fault::NobodyTakes {
+                assert_eq!(queue.pop(), Some(0));
+            }
+            advance(Duration::MAX);
+            let accepted = pushers.into_iter().map(|p| p.join().unwrap());
+            assert_eq!(
+                accepted.filter(|accepted| *accepted).count(),
+                1,
+                "the pushes"
+            );
         });
-        if fault != Fault::NobodyTakes {
-            assert_eq!(queue.pop(), Some(0));
-        }
-        advance(Duration::MAX);
-        let accepted = pushers.into_iter().map(|p| p.join().unwrap());
-        assert_eq!(
-            accepted.filter(|accepted| *accepted).count(),
-            1,
-            "the pushes"
-        );
-    });
 }
 
 #[test]

@@ -34,7 +34,8 @@ enum Step {
     Join(Patience),
     /// A thread that was called, or whose time has come, gets the lock.
     Arrive(Which),
-    Advance(u64),
+    /// Now and then the clock steps back.
+    Advance(i64),
     Close,
     Abort,
 }
@@ -70,6 +71,8 @@ struct Sleeper {
     until: Option<Instant>,
     /// It waits for room for many, for a while.
     is_patient: bool,
+    /// It has been called together with all others, because of the end.
+    is_sent_away: bool,
 }
 
 struct Machine {
@@ -90,14 +93,17 @@ struct Machine {
     fills: bool,
     /// Those called and not yet here.
     called: Vec<Sleeper>,
+    /// How many in a row went ahead of those who wait for work, and for space.
+    passes: [u32; 2],
+    max_passes: u32,
     threads: u32,
 }
 
 impl Machine {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, max_passes: u32) -> Self {
         Self {
-            state: State::new(capacity, LARGE_CAPACITY),
-            now: Instant::now(),
+            state: State::new(capacity, LARGE_CAPACITY, max_passes),
+            now: Instant::now() + 1_000 * SECOND, // so that it can step back
             capacity,
             phase: Phase::Open,
             ready: Vec::new(),
@@ -107,6 +113,8 @@ impl Machine {
             lines: Default::default(),
             fills: false,
             called: Vec::new(),
+            passes: [0; 2],
+            max_passes,
             threads: 0,
         }
     }
@@ -138,11 +146,11 @@ impl Machine {
         }
     }
 
-    fn admission(&self, door: Door) -> Admission {
+    fn admission(&self, door: Door, turn: Turn) -> Admission {
         match (self.phase, door) {
             (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
             (_, Door::InsideUnbounded) => Admission::Open,
-            _ if self.len() < self.capacity => Admission::Open,
+            _ if self.len() < self.capacity && self.lets_pass(Space, turn) => Admission::Open,
             _ => Admission::Full,
         }
     }
@@ -165,6 +173,23 @@ impl Machine {
 
     fn is_called(&self, side: Side) -> bool {
         self.called.iter().any(|s| s.errand.side() == side)
+    }
+
+    fn is_waited_in(&self, side: Side) -> bool {
+        let mut called = self.called.iter();
+        !self.line(side).is_empty() || called.any(|s| s.errand.side() == side && !s.is_sent_away)
+    }
+
+    /// Whether those who wait may be overtaken once more.
+    fn lets_pass(&self, side: Side, turn: Turn) -> bool {
+        let passes = self.passes[side as usize];
+        turn == Turn::Called || passes < self.max_passes || !self.is_waited_in(side)
+    }
+
+    fn passed(&mut self, side: Side, turn: Turn) {
+        let overtakes = turn != Turn::Called && self.is_waited_in(side);
+        let passes = &mut self.passes[side as usize];
+        *passes = if overtakes { *passes + 1 } else { 0 };
     }
 
     fn make_ready(&mut self, entry: Entry<u32>) {
@@ -207,13 +232,16 @@ impl Machine {
         let now = self.now;
         match self.state.take(turn, || now) {
             Take::Entry(entry) => {
+                assert!(self.lets_pass(Work, turn));
+                self.passed(Work, turn);
                 assert_eq!(entry, self.ready.remove(0));
                 self.books.retries += u64::from(entry.returns > 0);
                 self.leased.push(entry);
                 None
             }
             Take::Empty => {
-                assert!(self.ready.is_empty() && !self.is_finished());
+                assert!(self.ready.is_empty() || !self.lets_pass(Work, turn));
+                assert!(!self.is_finished());
                 Some(Errand::Take)
             }
             Take::Finished => {
@@ -225,7 +253,7 @@ impl Machine {
 
     fn offer(&mut self, priority: i32, door: Door, turn: Turn, last: bool) -> Option<Errand> {
         let admission = self.state.admission(door, turn);
-        assert_eq!(admission, self.admission(door));
+        assert_eq!(admission, self.admission(door, turn));
         match admission {
             Admission::Open => {
                 self.books.accepted += 1;
@@ -233,6 +261,9 @@ impl Machine {
                 let item = number as u32;
                 let stamp = |stamped: &mut u32, number| *stamped = number as u32;
                 assert_eq!(self.state.accept(priority, 0, door, turn, stamp), number);
+                if door != Door::InsideUnbounded {
+                    self.passed(Space, turn);
+                }
                 self.make_ready(Entry {
                     priority,
                     returns: 0,
@@ -269,6 +300,9 @@ impl Machine {
             Turn::Newcomer => Turn::Again,
             turn => turn,
         };
+        if turn.is_new() && matches!(side, Work | Space) && !self.is_waited_in(side) {
+            self.passes[side as usize] = 0;
+        }
         let is_patient = side == Space
             && self.capacity >= LARGE_CAPACITY
             && turn != Turn::TimedOut
@@ -288,6 +322,7 @@ impl Machine {
             deadline,
             until,
             is_patient,
+            is_sent_away: false,
         };
         let line = &mut self.lines[side as usize];
         match turn {
@@ -330,8 +365,15 @@ impl Machine {
                 Idle => assert!(self.is_idle()),
                 Held => assert_eq!(self.phase, Phase::Aborted),
             }
-            let sleeper = self.lines[side as usize].remove(place);
-            self.called.extend(sleeper);
+            let mut sleeper = self.lines[side as usize]
+                .remove(place)
+                .expect("the place was looked up");
+            sleeper.is_sent_away = match side {
+                Work => self.is_finished(),
+                Space => self.phase != Phase::Open,
+                Idle | Held => true,
+            };
+            self.called.push(sleeper);
         }
         // One call at a time, for the called thread calls the next.
         let alone = |side: Side| count[side as usize] <= usize::from(!calls[side as usize]);
@@ -423,7 +465,11 @@ impl Machine {
                 self.arrive(which);
             }
             Step::Advance(seconds) => {
-                self.now += Duration::from_secs(seconds);
+                let step = Duration::from_secs(seconds.unsigned_abs());
+                match seconds < 0 {
+                    true => self.now -= step,
+                    false => self.now += step,
+                }
                 self.check();
             }
             Step::Close => {
@@ -582,7 +628,7 @@ fn step() -> impl Strategy<Value = Step> {
         15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
         10 => patience().prop_map(Step::Join),
         80 => any::<Which>().prop_map(Step::Arrive),
-        20 => (0..4_u64).prop_map(Step::Advance),
+        20 => (-1..4_i64).prop_map(Step::Advance),
         1 => Just(Step::Close),
         1 => Just(Step::Abort),
     ]
@@ -594,10 +640,11 @@ proptest! {
     #[test]
     fn agrees_with_sorted_lists(
         capacity in 1..7_usize,
+        max_passes in 0..4_u32,
         steps in prop::collection::vec(step(), 0..250),
         gently in any::<bool>(),
     ) {
-        let mut machine = Machine::new(capacity);
+        let mut machine = Machine::new(capacity, max_passes);
         for step in steps {
             machine.step(step);
         }
