@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,31 @@ use taskshelf::{
 };
 
 use crate::random::Random;
-use crate::support::{Counted, Live, balanced, for_a_while, no_thread_is_left};
+use crate::support::{
+    Counted, Live, PLANNED, balanced, for_a_while, is_large, is_planned, no_thread_is_left,
+    panic_as_planned, unless_planned,
+};
 
 struct Payload {
     key: u64,
     /// How many generations of children it may have.
     generations: u64,
-    _counted: Counted,
+    counted: Counted,
+}
+
+impl Payload {
+    /// Takes note of a payload that the caller drops.
+    fn unpack(&self) -> u64 {
+        self.counted.defuse();
+        self.key
+    }
+}
+
+/// What the handler makes of a payload, be it a value or an error.
+struct Product {
+    /// That of the payload.
+    key: u64,
+    counted: Counted,
 }
 
 /// What one thread, or the handler, did to the queue and was told.
@@ -50,11 +68,12 @@ impl Books {
             Ok(Submitted::Accepted(id)) => self.accepted.push((key, Some(id))),
             Ok(other) => {
                 let task = other.dropped().unwrap();
-                assert_eq!(task.payload.key, key, "another task came back");
+                assert_eq!(task.payload.unpack(), key, "another task came back");
                 self.dropped.push(key);
             }
             Err(error) => {
-                assert_eq!(error.into_task().payload.key, key, "another task came back");
+                let task = error.into_task();
+                assert_eq!(task.payload.unpack(), key, "another task came back");
                 self.refused.push(key);
             }
         }
@@ -75,6 +94,11 @@ struct Bakery {
     submitter: OnceLock<Submitter<Payload>>,
     /// For a handler to drop on a worker of its own.
     slot: Mutex<Option<Bakers>>,
+    /// Locked for writing while handlers must wait.
+    oven: RwLock<()>,
+    /// Whether something else than planned went wrong in a handler, where a panic
+    /// does not fail the test.
+    has_surprised: AtomicBool,
     seed: u64,
     strategy: BackpressureStrategy,
 }
@@ -85,7 +109,7 @@ impl Bakery {
         let mut task = Task::new(Payload {
             key,
             generations,
-            _counted: self.live.one(),
+            counted: self.live.one(random),
         })
         .with_priority(random.priority());
         if random.chance(20) {
@@ -97,7 +121,18 @@ impl Bakery {
         (key, task)
     }
 
-    fn handle(&self, attempt: &Attempt<'_, Payload>) -> Result<u64, String> {
+    fn handle(&self, attempt: &Attempt<'_, Payload>) -> Result<Product, Product> {
+        let handled = catch_unwind(AssertUnwindSafe(|| self.attempt(attempt)));
+        handled.unwrap_or_else(|panic| {
+            if !is_planned(&*panic) {
+                self.has_surprised.store(true, Ordering::SeqCst);
+            }
+            resume_unwind(panic)
+        })
+    }
+
+    fn attempt(&self, attempt: &Attempt<'_, Payload>) -> Result<Product, Product> {
+        drop(self.oven.read().unwrap());
         let key = attempt.payload.key;
         let slot = self.slot.lock().unwrap().take();
         drop(slot);
@@ -116,24 +151,39 @@ impl Bakery {
         if random.chance(5) {
             thread::yield_now();
         }
-        match random.below(20) {
-            0..=9 => Ok(key),
-            10..=12 => Err("failed".to_owned()),
-            13 => Err(attempt.permanent("for good".to_owned())),
-            14 => Err(attempt.retry_after(random.micros(500), "later".to_owned())),
+        let what = random.below(20);
+        let later = random.micros(500);
+        let product = |random| Product {
+            key,
+            counted: self.live.one(random),
+        };
+        match what {
+            0..=9 => Ok(product(&mut random)),
+            10..=12 => Err(product(&mut random)),
+            13 => Err(attempt.permanent(product(&mut random))),
+            14 => Err(attempt.retry_after(later, product(&mut random))),
             15 => {
                 attempt.permanent(());
-                Ok(key)
+                Ok(product(&mut random))
             }
-            // Says nothing on the way, unlike `panic!`.
-            16 | 17 => resume_unwind(Box::new("planned".to_owned())),
+            16 | 17 => panic_as_planned(),
             _ => {
                 while !attempt.is_cancelled() && random.chance(90) {
                     thread::yield_now();
                 }
-                Ok(key)
+                Ok(product(&mut random))
             }
         }
+    }
+
+    /// Submits until there is no room, while handlers wait.
+    fn fill(&self, submitter: &Submitter<Payload>, mut random: Random) {
+        let mut books = Books::default();
+        while books.refused.is_empty() {
+            let (key, task) = self.task(&mut random, 1);
+            books.note_id(key, submitter.try_submit(task));
+        }
+        self.books.lock().unwrap().merge(books);
     }
 
     /// Leaves the queue to the handler, if it is called again at all.
@@ -212,7 +262,10 @@ impl Bakery {
     }
 
     fn produce_many(&self, submitter: &Submitter<Payload>, random: &mut Random, books: &mut Books) {
-        let count = random.pick(&[0, 1, 5, 64, 130]);
+        let count = match is_large(submitter.capacity()) {
+            true => random.pick(&[64, 130, 300]),
+            false => random.pick(&[0, 1, 5, 64, 130]),
+        };
         let mut pulled = Vec::new();
         let tasks = (0..count).map(|_| {
             let (key, task) = self.task(random, 1);
@@ -225,7 +278,7 @@ impl Bakery {
         };
         books.attempted += pulled.len() as u64;
         let keys = |tasks: Vec<Task<Payload>>| -> Vec<u64> {
-            tasks.iter().map(|task| task.payload.key).collect()
+            tasks.iter().map(|task| task.payload.unpack()).collect()
         };
         let (dropped, rest) = (keys(dropped), keys(rest));
         pulled.retain(|key| !dropped.contains(key) && !rest.contains(key));
@@ -245,8 +298,8 @@ impl Bakery {
     }
 }
 
-type Bakers = TaskQueue<Payload, u64, String>;
-type Outcome = WorkerResult<Payload, u64, String>;
+type Bakers = TaskQueue<Payload, Product, Product>;
+type Outcome = WorkerResult<Payload, Product, Product>;
 
 fn options(
     random: &mut Random,
@@ -259,12 +312,12 @@ fn options(
         2 => Backoff::custom(|n| Duration::from_micros(u64::from(n) * 50)),
         // Its panic settles the task.
         3 => Backoff::custom(|n| match n {
-            2 => resume_unwind(Box::new("planned".to_owned())),
+            2 => panic_as_planned(),
             _ => Duration::from_micros(20),
         }),
         _ => Backoff::exponential(Duration::from_micros(20)).jitter(Jitter::Full),
     };
-    let capacity = random.pick(&[1, 1, 2, 3, 8, 100]);
+    let capacity = random.pick(&[1, 1, 2, 3, 8, 100, 256, 300]);
     QueueOptions::new(capacity, 1 + random.below(4) as usize)
         .max_retries(random.below(4) as u32)
         .backoff(backoff)
@@ -304,11 +357,11 @@ fn end(queue: Bakers, bakery: &Bakery, random: &mut Random) -> Option<Vec<Outcom
             return None;
         }
         6 => {
-            let unwinds = AssertUnwindSafe(|| {
+            let unwinds = || {
                 let _queue = queue;
-                resume_unwind(Box::new("planned"));
-            });
-            assert!(catch_unwind(unwinds).is_err());
+                panic_as_planned()
+            };
+            assert_eq!(unless_planned::<()>(unwinds), None);
             return None;
         }
         7 => {
@@ -341,6 +394,8 @@ fn bake(mut random: Random) {
         calls: Mutex::default(),
         submitter: OnceLock::new(),
         slot: Mutex::default(),
+        oven: RwLock::default(),
+        has_surprised: AtomicBool::new(false),
         seed: random.next(),
         strategy,
     });
@@ -358,15 +413,31 @@ fn bake(mut random: Random) {
     let mut results = Vec::new();
     let mut complete = policy == ResultsPolicy::Keep;
     thread::scope(|scope| {
-        for _ in 0..1 + random.below(4) {
-            let (bakery, submitter) = (&bakery, submitter.clone());
-            let (random, rounds) = (random.split(), random.below(60));
-            scope.spawn(move || bakery.produce(&submitter, random, rounds));
+        // Those who submit to a large queue find it full, and have to wait until
+        // there is much room.
+        let cold = is_large(queue.capacity()).then(|| bakery.oven.write().unwrap());
+        if cold.is_some() {
+            bakery.fill(&submitter, random.split());
         }
+        // Its batches are larger, too.
+        let rounds = if cold.is_some() { 20 } else { 60 };
+        let producers: Vec<_> = (0..1 + random.below(4))
+            .map(|_| {
+                let (bakery, submitter) = (&bakery, submitter.clone());
+                let (random, rounds) = (random.split(), random.below(rounds));
+                scope.spawn(move || bakery.produce(&submitter, random, rounds))
+            })
+            .collect();
+        if cold.is_some() {
+            for _ in 0..random.below(100) {
+                thread::yield_now();
+            }
+        }
+        drop(cold);
         let takers: Vec<_> = (0..random.below(3))
             .map(|_| {
                 let receiver = queue.results();
-                scope.spawn(move || receiver.iter().collect::<Vec<Outcome>>())
+                scope.spawn(move || receiver.iter().inspect(defuse).collect::<Vec<_>>())
             })
             .collect();
         for _ in 0..random.pick(&[0, 0, 0, 1, 3]) {
@@ -391,7 +462,21 @@ fn bake(mut random: Random) {
                         balanced(&queue.stats());
                     });
                 }
+                if random.chance(30) {
+                    // Handlers and producers come to an end by themselves, and
+                    // then the queue is idle if not before.
+                    watchers.spawn(|| queue.wait_idle());
+                }
             });
+        }
+        if random.chance(20) {
+            for producer in producers {
+                producer.join().unwrap();
+            }
+            queue.wait_idle();
+            let stats = queue.stats();
+            balanced(&stats);
+            assert_eq!(stats.settled, stats.accepted, "it was idle too soon");
         }
         for _ in 0..random.below(2000) {
             thread::yield_now();
@@ -409,6 +494,19 @@ fn bake(mut random: Random) {
     check(&bakery, &submitter, results, complete);
 }
 
+/// The caller may drop it now.
+fn defuse(result: &Outcome) {
+    match &result.outcome {
+        Ok(value) => value.counted.defuse(),
+        Err(failure) => {
+            failure.task.payload.counted.defuse();
+            if let TaskError::Failed(error) = &failure.error {
+                error.counted.defuse();
+            }
+        }
+    }
+}
+
 /// What became of one task.
 struct Fate {
     id: TaskId,
@@ -417,16 +515,23 @@ struct Fate {
 
 fn fate(result: &Outcome) -> (u64, Fate) {
     let (key, outcome) = match &result.outcome {
-        Ok(key) => (*key, "succeeded"),
+        Ok(value) => (value.key, "succeeded"),
         Err(failure) => {
             assert_eq!(failure.task.id(), Some(&result.task_id));
+            let key = failure.task.payload.key;
             let outcome = match &failure.error {
-                TaskError::Failed(_) => "failed",
-                TaskError::Panicked(_) => "panicked",
+                TaskError::Failed(error) => {
+                    assert_eq!(error.key, key, "the error of another task");
+                    "failed"
+                }
+                TaskError::Panicked(message) => {
+                    assert_eq!(message, PLANNED);
+                    "panicked"
+                }
                 TaskError::Aborted => "aborted",
-                other => panic!("unexpected: {other}"),
+                _ => panic!("there is no other way to fail"),
             };
-            (failure.task.payload.key, outcome)
+            (key, outcome)
         }
     };
     let id = result.task_id.clone();
@@ -438,11 +543,14 @@ fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>,
     let books = std::mem::take(&mut *bakery.books.lock().unwrap());
     let calls = std::mem::take(&mut *bakery.calls.lock().unwrap());
     assert!(submitter.is_closed());
+    let has_surprised = bakery.has_surprised.load(Ordering::SeqCst);
+    assert!(!has_surprised, "a handler's panic, see above");
 
     // No task has two results, and each comes under the id that was told.
     let mut fates = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for result in &results {
+        defuse(result);
         let (key, fate) = fate(result);
         assert_eq!(result.attempts, calls.get(&key).copied().unwrap_or(0));
         assert!(ids.insert(fate.id.clone()), "an id came twice");
@@ -491,7 +599,8 @@ fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>,
     assert!((dropped..=dropped + books.either).contains(&stats.dropped));
 
     drop(results);
-    assert_eq!(bakery.live.count(), 0, "payloads are left");
+    let left = bakery.live.count();
+    assert_eq!(left, 0, "payloads, values or errors are left");
 }
 
 #[test]

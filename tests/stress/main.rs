@@ -9,8 +9,9 @@
 //! ```
 //!
 //! That goes on until 2,000 rounds of sixty-four threads against a drain are over,
-//! too. For more tasks through a queue whose memory is watched, and for
-//! sixty-four workers that share one core:
+//! too, and each test says how many mixes it went through. For more tasks through
+//! a queue whose memory is watched, and for sixty-four workers that share one
+//! core:
 //!
 //! ```text
 //! TASKSHELF_TASKS=100000000 cargo test --release --test stress memory

@@ -1,14 +1,13 @@
 //! Very many tasks and little memory.
 
 use std::env;
-use std::io::{self, Write};
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
 use taskshelf::{Attempt, QueueOptions, ResultsPolicy, TaskQueue};
 
-use crate::support::variable;
+use crate::support::{say, variable};
 
 const ALONE: &str = "TASKSHELF_ALONE";
 
@@ -92,9 +91,4 @@ fn memory_stays_flat_however_many_tasks_pass() {
     say(&said);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.matches(" tasks in ").count(), 2, "it did not run");
-}
-
-/// To the standard error, past the capture of the tests' output.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", text.trim_end());
 }

@@ -37,11 +37,13 @@ impl Random {
         Duration::from_micros(self.below(end))
     }
 
-    /// Mostly a few, now and then the extremes.
+    /// Mostly a few, now and then the extremes or any other, so that there are
+    /// more than a handful in a queue that is not soon empty.
     pub(crate) fn priority(&mut self) -> i32 {
         match self.below(12) {
             0 => i32::MIN,
             1 => i32::MAX,
+            2 => self.next() as i32,
             n => n as i32 % 3,
         }
     }

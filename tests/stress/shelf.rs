@@ -1,21 +1,28 @@
 //! Everything that can be done with a `PriorityQueue`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, TryPopError};
 
 use crate::random::Random;
-use crate::support::{Counted, Live, for_a_while};
+use crate::support::{Counted, Live, for_a_while, is_large, panic_as_planned, unless_planned};
 
 struct Item {
     key: u64,
     producer: u64,
     priority: i32,
     came_back: bool,
-    _counted: Counted,
+    counted: Counted,
+}
+
+impl Item {
+    /// Takes note of an item that the caller drops.
+    fn unpack(&self) -> u64 {
+        self.counted.defuse();
+        self.key
+    }
 }
 
 type Shelf = PriorityQueue<Item>;
@@ -24,13 +31,32 @@ struct Producer<'a> {
     queue: &'a Shelf,
     live: &'a Live,
     number: u64,
+    /// How many items it pushes at once.
+    batches: &'a [usize],
     pushed: u64,
     random: Random,
     accepted: Vec<u64>,
     refused: Vec<u64>,
 }
 
-impl Producer<'_> {
+impl<'a> Producer<'a> {
+    fn new(queue: &'a Shelf, live: &'a Live, number: u64, random: Random) -> Self {
+        let batches: &[usize] = match is_large(queue.capacity()) {
+            true => &[64, 130, 300],
+            false => &[0, 1, 3, 64, 130],
+        };
+        Self {
+            queue,
+            live,
+            number,
+            batches,
+            pushed: 0,
+            random,
+            accepted: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
     fn item(&mut self) -> Item {
         self.pushed += 1;
         Item {
@@ -38,7 +64,7 @@ impl Producer<'_> {
             producer: self.number,
             priority: self.random.priority(),
             came_back: false,
-            _counted: self.live.one(),
+            counted: self.live.one(&mut self.random),
         }
     }
 
@@ -46,7 +72,7 @@ impl Producer<'_> {
         match outcome {
             Ok(()) => self.accepted.push(key),
             Err(item) => {
-                assert_eq!(item.key, key, "another item came back");
+                assert_eq!(item.unpack(), key, "another item came back");
                 self.refused.push(key);
             }
         }
@@ -55,7 +81,8 @@ impl Producer<'_> {
     fn run(mut self, rounds: u64) -> (Vec<u64>, Vec<u64>) {
         for _ in 0..rounds {
             if self.random.chance(10) {
-                self.push_all();
+                let count = self.random.pick(self.batches);
+                self.push_all(count);
                 continue;
             }
             let item = self.item();
@@ -92,8 +119,14 @@ impl Producer<'_> {
         (self.accepted, self.refused)
     }
 
-    fn push_all(&mut self) {
-        let count = self.random.pick(&[0, 1, 3, 64, 130]);
+    /// Leaves no room.
+    fn fill(mut self) -> (Vec<u64>, Vec<u64>) {
+        self.push_all(self.queue.capacity());
+        assert!(self.queue.is_full());
+        (self.accepted, self.refused)
+    }
+
+    fn push_all(&mut self, count: usize) {
         let mut keys = Vec::new();
         let queue = self.queue;
         let items = (0..count).map(|_| {
@@ -105,7 +138,8 @@ impl Producer<'_> {
             Ok(accepted) => assert_eq!(accepted, keys.len()),
             Err(error) => {
                 let rest = keys.split_off(error.accepted);
-                let handed_back: Vec<_> = error.rest.iter().map(|(_, item)| item.key).collect();
+                let handed_back: Vec<_> =
+                    error.rest.iter().map(|(_, item)| item.unpack()).collect();
                 assert_eq!(handed_back, rest);
                 self.refused.extend(rest);
             }
@@ -125,7 +159,7 @@ struct Consumer<'a> {
 impl Consumer<'_> {
     /// Equal priorities come in the order pushed.
     fn take(&mut self, item: &Item) {
-        self.taken.push(item.key);
+        self.taken.push(item.unpack());
         self.in_order(item);
     }
 
@@ -151,22 +185,31 @@ impl Consumer<'_> {
                 lease.came_back = true;
                 let delay = self.random.micros(500);
                 if let Err(error) = Lease::retry_after(lease, delay) {
-                    self.taken.push(error.into_inner().key);
+                    self.taken.push(error.into_inner().unpack());
                 }
                 return;
             }
-            self.take(&lease);
+            self.taken.push(lease.key);
+            self.in_order(&lease);
+            let explodes = lease.counted.explodes();
             match self.random.below(4) {
-                0 => drop(Lease::into_inner(lease)),
-                1 => next = Lease::next(lease),
+                0 => Lease::into_inner(lease).counted.defuse(),
+                // The lease ends even if its item's destructor panics.
+                1 => match unless_planned(|| Lease::next(lease)) {
+                    Some(other) => {
+                        assert!(!explodes);
+                        next = other;
+                    }
+                    None => assert!(explodes),
+                },
                 2 => {
-                    let unwinds = AssertUnwindSafe(|| {
+                    let unwinds = || {
                         let _lease = lease;
-                        resume_unwind(Box::new("planned"));
-                    });
-                    assert!(catch_unwind(unwinds).is_err());
+                        panic_as_planned()
+                    };
+                    assert_eq!(unless_planned::<()>(unwinds), None);
                 }
-                _ => drop(lease),
+                _ => assert_eq!(unless_planned(|| drop(lease)).is_none(), explodes),
             }
         }
     }
@@ -244,32 +287,39 @@ impl Consumer<'_> {
     }
 }
 
+/// The number of the producer before all others.
+const FILLER: u64 = 9;
+
 /// No consumer has more than one lease at a time, and there are at most four.
 const LEASES: usize = 4;
 
 /// One round of everything that can be done with a `PriorityQueue`.
 fn shelve(mut random: Random) {
     let live = Live::default();
-    let queue = Shelf::new(random.pick(&[1, 1, 2, 3, 8, 100]));
+    let queue = Shelf::new(random.pick(&[1, 1, 2, 3, 8, 100, 256, 300]));
+    let is_large = is_large(queue.capacity());
     let (mut accepted, mut refused, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    if is_large {
+        // Those who come now have to wait until there is much room.
+        let (got_in, came_back) = Producer::new(&queue, &live, FILLER, random.split()).fill();
+        accepted.extend(got_in);
+        refused.extend(came_back);
+    }
     let aborts = random.chance(30);
     let ends_early = aborts || random.chance(50);
     thread::scope(|scope| {
         let producers: Vec<_> = (0..1 + random.below(4))
             .map(|number| {
-                let producer = Producer {
-                    queue: &queue,
-                    live: &live,
-                    number,
-                    pushed: 0,
-                    random: random.split(),
-                    accepted: Vec::new(),
-                    refused: Vec::new(),
-                };
+                let producer = Producer::new(&queue, &live, number, random.split());
                 let rounds = random.below(60);
                 scope.spawn(move || producer.run(rounds))
             })
             .collect();
+        if is_large {
+            for _ in 0..random.below(100) {
+                thread::yield_now();
+            }
+        }
         let consumers: Vec<_> = (0..1 + random.below(4))
             .map(|_| {
                 let consumer = Consumer {
@@ -295,7 +345,7 @@ fn shelve(mut random: Random) {
             }
         }
         if aborts {
-            taken.extend(queue.abort().iter().map(|item| item.key));
+            taken.extend(queue.abort().iter().map(Item::unpack));
         } else if ends_early {
             assert!(queue.close());
         }
