@@ -1,34 +1,56 @@
 //! Very many threads and one queue.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskQueue};
+use taskshelf::{
+    Attempt, Backoff, QueueOptions, RetryWaits, SubmitError, Submitter, Task, TaskQueue,
+};
 
 use crate::random::Random;
-use crate::support::{balanced, for_a_while, no_thread_is_left, on_request};
+use crate::support::{balanced, for_a_while, no_thread_is_left, on_request, panic_as_planned};
+
+const CROWD: u64 = 64;
+
+/// Submits until told that the queue is closed. Returns what got in.
+fn submit_until_closed(submitter: &Submitter<u64>, producer: u64) -> Vec<u64> {
+    let mut accepted = Vec::new();
+    for payload in producer << 32.. {
+        match submitter.submit(payload) {
+            Ok(_) => accepted.push(payload),
+            Err(SubmitError::Closed(task)) => {
+                assert_eq!(task.payload, payload);
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    accepted
+}
 
 /// Sixty-four threads submit until they are told that the queue is closed.
 fn drain_against_many(mut random: Random) {
+    static ROUNDS: AtomicU64 = AtomicU64::new(0);
+    let prefix = format!("dr{}x", ROUNDS.fetch_add(1, Ordering::Relaxed));
     let queue = TaskQueue::new(
         |attempt: &Attempt<'_, u64>| Ok::<_, ()>(attempt.payload),
-        QueueOptions::new(random.pick(&[1, 4, 100, 1000]), 2),
+        QueueOptions::new(random.pick(&[1, 4, 100, 1000]), 2).thread_name(prefix.clone()),
     )
     .unwrap();
+    let submitter = queue.submitter();
+    // With one, most of the threads have not begun when the queue is closed.
+    let wanted = random.pick(&[1, CROWD, 1000]);
     let (accepted, results) = thread::scope(|scope| {
-        let producers: Vec<_> = (0..64)
+        let producers: Vec<_> = (0..CROWD)
             .map(|producer| {
                 let submitter = queue.submitter();
-                scope.spawn(move || {
-                    (0..)
-                        .map(|number| (producer << 32) | number)
-                        .take_while(|&payload| submitter.submit(payload).is_ok())
-                        .collect::<Vec<u64>>()
-                })
+                scope.spawn(move || submit_until_closed(&submitter, producer))
             })
             .collect();
+        while queue.stats().accepted < wanted {
+            thread::yield_now();
+        }
         for _ in 0..random.below(300) {
             thread::yield_now();
         }
@@ -39,6 +61,7 @@ fn drain_against_many(mut random: Random) {
             .collect();
         (accepted.concat(), results)
     });
+    no_thread_is_left(&prefix);
     let mut payloads: Vec<_> = results
         .into_iter()
         .map(|result| result.outcome.unwrap())
@@ -46,6 +69,13 @@ fn drain_against_many(mut random: Random) {
     payloads.sort();
     // The producers are in order, and so is each of them.
     assert_eq!(payloads, accepted);
+    let stats = submitter.stats();
+    balanced(&stats);
+    assert!(stats.accepted >= wanted);
+    assert_eq!(stats.accepted, accepted.len() as u64);
+    assert_eq!(stats.succeeded, stats.accepted);
+    // Each of them once, with the last that it tried.
+    assert_eq!(stats.refused, CROWD);
 }
 
 #[test]
@@ -70,7 +100,7 @@ fn far_too_many_workers(mut random: Random) {
         match (attempt.payload % 5, attempt.number()) {
             (0, 1) => return Err("once more"),
             (1, 2) => return Err("yet once more"),
-            (1, 1) => resume_unwind(Box::new("planned")),
+            (1, 1) => panic_as_planned(),
             (2, _) => thread::yield_now(),
             (3, _) if attempt.payload >> 32 < PRODUCERS => {
                 attempt
