@@ -190,6 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn sleepers_are_told_apart_however_many_there_were() {
+        let mut line = Line::new();
+        let early = line.join(Turn::Newcomer, 'e');
+        line.next = u64::MAX - 3;
+        let [_, b, c] = ['a', 'b', 'c'].map(|name| line.join(Turn::Newcomer, name));
+        line.leave(b);
+        assert!(!line.contains(b));
+        assert!(line.contains(early));
+        assert_eq!(line.call(Some(c)), Some('c'));
+        line.leave(c);
+        assert_eq!(line.call_first(), Some('e'));
+        line.leave(early);
+        assert_eq!(line.call_first(), Some('a'));
+        assert_eq!(line.call_first(), None);
+    }
+
+    #[test]
     fn newcomers_pass_a_line_a_bounded_number_of_times() {
         let mut line = Line::new(MAX_PASSES);
         let sleeper = line.join(Turn::Newcomer, 'a');

@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn equals_come_out_in_order_however_many_there_were() {
+        let mut tree = Tree::new();
+        tree.push(5, "an early one");
+        tree.arrivals = Key::LAST_NUMBER - 2;
+        for item in ["a", "b", "c"] {
+            tree.push(5, item);
+        }
+        assert_eq!(tree.arrivals, 1 << Key::NUMBER_BITS, "there is no other");
+        let order: Vec<_> = std::iter::from_fn(|| tree.pop()).collect();
+        assert_eq!(order, ["an early one", "a", "b", "c"]);
+    }
+
+    #[test]
     fn slots_are_used_again() {
         let mut tree = Tree::new();
         (0..10).for_each(|number| tree.push(0, number));

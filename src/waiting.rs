@@ -104,6 +104,20 @@ mod tests {
         assert_eq!(waiting.pop_due(start + SECOND), Some("overdue"));
     }
 
+    #[test]
+    fn those_due_together_come_out_in_order_however_many_there_were() {
+        let start = Instant::now();
+        let due = Due::At(start);
+        let mut waiting = Waiting::new();
+        waiting.push(due, "an early one");
+        waiting.begun = u64::MAX - 3;
+        for item in ["a", "b", "c"] {
+            waiting.push(due, item);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| waiting.pop_due(start)).collect();
+        assert_eq!(order, ["an early one", "a", "b", "c"]);
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         /// `None` is a delay without an end.

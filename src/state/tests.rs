@@ -120,6 +120,23 @@ fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
 }
 
 #[test]
+fn who_loses_the_race_keeps_the_count_of_those_who_passed() {
+    let mut model = Model::new(8);
+    let mut loser = model.sleep(Side::Work, "loser");
+    for _ in 0..crate::line::MAX_PASSES {
+        model.push(1);
+        assert_eq!(model.woken(), ["loser"]);
+        assert!(model.take(Turn::Newcomer).is_some(), "it is faster");
+        model.arrive(Side::Work, loser);
+        assert!(model.take(Turn::Called).is_none());
+        (loser, _) = model.fall_asleep(Side::Work, Turn::Called, "loser");
+    }
+    model.push(1);
+    assert!(model.take(Turn::Newcomer).is_none(), "enough have passed");
+    assert_eq!(model.woken(), ["loser"]);
+}
+
+#[test]
 fn the_first_to_sleep_watches_the_earliest_due_time() {
     let mut model = Model::new(8);
     model.push(1);
@@ -131,6 +148,38 @@ fn the_first_to_sleep_watches_the_earliest_due_time() {
     let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "other");
     assert_eq!(until, None, "one watcher is enough");
     assert!(model.woken().is_empty());
+}
+
+#[test]
+fn a_due_time_that_comes_up_calls_one_sleeper_to_watch_it() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    let first = model.sleep(Side::Work, "first");
+    model.sleep(Side::Work, "second");
+    model.put_back(entry, SECOND);
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Work, first);
+    assert!(model.take(Turn::Called).is_none(), "it is not due yet");
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "first");
+    assert_eq!(until, Some(model.now + SECOND));
+    assert!(model.woken().is_empty());
+}
+
+#[test]
+fn a_watch_ends_with_the_consumers_own_time() {
+    for (own, expected) in [(SECOND / 2, SECOND / 2), (SECOND * 2, SECOND)] {
+        let mut model = Model::new(8);
+        model.push(1);
+        let entry = model.take(Turn::Newcomer).unwrap();
+        model.put_back(entry, SECOND);
+        let (now, deadline) = (model.now, model.now + own);
+        let (_, until) =
+            model
+                .state
+                .fall_asleep(Side::Work, Turn::Again, "watcher", Some(deadline), || now);
+        assert_eq!(until, Some(now + expected));
+    }
 }
 
 #[test]
@@ -204,6 +253,20 @@ fn what_is_due_joins_the_back_of_its_line() {
     assert_eq!(order.each_ref().map(|entry| entry.item), [2, 1]);
     assert_eq!(order.map(|entry| entry.returns), [0, 1]);
     assert_eq!(model.state.snapshot().retries, 1);
+}
+
+#[test]
+fn what_has_come_back_more_often_than_can_be_counted_comes_back_all_the_same() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let mut entry = model.take(Turn::Newcomer).unwrap();
+    entry.returns = u32::MAX - 1;
+    for _ in 0..3 {
+        model.put_back(entry, Duration::ZERO);
+        entry = model.take(Turn::Newcomer).unwrap();
+        assert_eq!(entry.returns, u32::MAX);
+    }
+    assert_eq!(model.state.snapshot().retries, 3);
 }
 
 #[test]
@@ -370,6 +433,20 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     assert!(model.woken().is_empty(), "a close does not end the delay");
     assert_eq!(model.state.abort().len(), 0);
     assert_eq!(model.woken(), ["worker"]);
+}
+
+#[test]
+fn an_abort_calls_everybody_out_of_a_delay() {
+    let mut model = Model::new(8);
+    for (item, worker) in [(1, "first"), (2, "second")] {
+        model.push(item);
+        model.take(Turn::Newcomer);
+        model.state.hold();
+        model.sleep(Side::Held, worker);
+    }
+    assert!(model.woken().is_empty());
+    assert_eq!(model.state.abort().len(), 0, "both are in hand");
+    assert_eq!(model.woken(), ["first", "second"]);
 }
 
 #[test]
