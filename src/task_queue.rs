@@ -269,9 +269,17 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Results as they are published, in that order. The receiver disconnects
     /// when the last worker leaves, so after [`close`](Self::close) a loop over
     /// it ends with the last result. Each result goes to one taker: what is
-    /// received here is not returned by `drain`. A queue that is dropped leaves
-    /// its results to the receivers that were made here. With
+    /// received here is not returned by `drain`. With
     /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start.
+    ///
+    /// A queue that is dropped leaves its results to the receivers that were made
+    /// here. It is a receiver itself, and whichever is dropped last drops what is
+    /// left, all at once, as receivers of crossbeam do: if the destructor of one
+    /// result panics, those behind it are leaked, and a payload and an error that
+    /// both panic abort the process. (A panic in the queue's own drop goes no
+    /// further.) Where that may happen, receive or [`drain`](Self::drain) all
+    /// results and drop them one by one; results that were never made a stream
+    /// the queue drops in that way itself.
     ///
     /// # Examples
     ///
@@ -493,6 +501,8 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             self.join();
         }
         match self.outbox.abandon() {
+            // Taken one by one they would be taken from other receivers; whether
+            // there are any a channel does not tell.
             Leavings::Streamed(results) => {
                 let left = results.len();
                 if left > 0 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, ResultsPolicy, Submitter, TaskQueue};
 
+use crate::kit::{Counted, Live};
 use crate::support::{
     Count, DropCounter, Echo, Gate, Recorder, Token, blocked, gated, gated_with, on_log,
     sorted_values, until, values, within_seconds,
@@ -114,6 +115,104 @@ fn a_dropped_queue_leaves_its_results_to_its_receivers() {
         drop(queue);
         assert_eq!(values(results.iter().collect()), [1, 2]);
     });
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Payload,
+    Value,
+    Error,
+}
+
+const PLACES: [Place; 3] = [Place::Payload, Place::Value, Place::Error];
+
+/// A queue with ten results, in the order of their tasks. The given part of one
+/// of them panics when it is dropped.
+fn ten_results(
+    place: Place,
+    bomb: usize,
+    live: &Live,
+) -> TaskQueue<(usize, Counted), Counted, Counted> {
+    let part = {
+        let live = live.clone();
+        move |of: Place, number: usize| match (of, number) == (place, bomb) {
+            true => live.bomb(),
+            false => live.one(),
+        }
+    };
+    let handler = {
+        let part = part.clone();
+        move |attempt: &Attempt<'_, (usize, Counted)>| match place {
+            Place::Value => Ok(part(Place::Value, attempt.payload.0)),
+            _ => Err(part(Place::Error, attempt.payload.0)),
+        }
+    };
+    let queue = TaskQueue::new(handler, QueueOptions::new(10, 1).max_retries(0)).unwrap();
+    queue
+        .submit_all((0..10).map(|number| (number, part(Place::Payload, number))))
+        .unwrap();
+    queue
+}
+
+/// How much of each result of those is still there.
+fn parts(place: Place) -> usize {
+    match place {
+        Place::Value => 1,
+        Place::Payload | Place::Error => 2,
+    }
+}
+
+#[test]
+fn results_left_to_a_receiver_are_its_own_to_drop() {
+    for (place, bomb) in PLACES.into_iter().flat_map(|p| [(p, 0), (p, 4), (p, 9)]) {
+        within_seconds(move || {
+            let live = Live::default();
+            let queue = ten_results(place, bomb, &live);
+            let results = queue.results();
+            drop(queue);
+            assert_eq!(live.count(), 10 * parts(place));
+            for number in 0..10 {
+                let result = results.recv().unwrap();
+                let dropping = catch_unwind(AssertUnwindSafe(|| drop(result)));
+                assert_eq!(dropping.is_err(), number == bomb);
+                assert_eq!(live.count(), (9 - number) * parts(place));
+            }
+        });
+    }
+}
+
+/// The channel drops them all at once, and the panic of one leaks those behind
+/// it; it must not go further.
+#[test]
+fn results_left_in_a_stream_may_panic_when_the_queue_is_dropped() {
+    for (place, bomb) in PLACES.into_iter().flat_map(|p| [(p, 0), (p, 4), (p, 9)]) {
+        within_seconds(move || {
+            let live = Live::default();
+            let queue = ten_results(place, bomb, &live);
+            drop(queue.results());
+            queue.wait_idle();
+            assert_eq!(live.count(), 10 * parts(place));
+            drop(queue);
+            assert!(live.count() <= (9 - bomb) * parts(place));
+        });
+    }
+}
+
+#[test]
+fn results_left_in_a_stream_can_be_drained_and_dropped_one_by_one() {
+    for (place, bomb) in PLACES.into_iter().flat_map(|p| [(p, 0), (p, 4), (p, 9)]) {
+        within_seconds(move || {
+            let live = Live::default();
+            let queue = ten_results(place, bomb, &live);
+            drop(queue.results());
+            let mut panics = 0;
+            for result in queue.drain() {
+                let dropping = catch_unwind(AssertUnwindSafe(|| drop(result)));
+                panics += usize::from(dropping.is_err());
+            }
+            assert_eq!((panics, live.count()), (1, 0));
+        });
+    }
 }
 
 #[test]
