@@ -2,9 +2,10 @@
 //! any lock.
 
 use std::any::Any;
-use std::iter::Fuse;
 use std::panic::{self, AssertUnwindSafe};
 use std::vec;
+
+use crate::contain::discard;
 
 /// Many enough to make locks rare, few enough to be on their way soon.
 const SIZE: usize = 64;
@@ -12,29 +13,35 @@ const SIZE: usize = 64;
 /// A panic of the iterator ends the stream, and is kept until what came before
 /// it has been dealt with.
 pub(crate) struct Chunks<I> {
-    items: Fuse<I>,
+    items: I,
+    has_ended: bool,
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl<I: Iterator> Chunks<I> {
     pub(crate) fn new(items: impl IntoIterator<IntoIter = I>) -> Self {
         Self {
-            items: items.into_iter().fuse(),
+            items: items.into_iter(),
+            has_ended: false,
             panic: None,
         }
     }
 
     pub(crate) fn next_chunk(&mut self) -> Option<vec::IntoIter<I::Item>> {
-        if self.panic.is_some() {
+        if self.has_ended {
             return None;
         }
         let mut chunk = Vec::new();
         let pull = AssertUnwindSafe(|| chunk.extend(self.items.by_ref().take(SIZE)));
         self.panic = panic::catch_unwind(pull).err();
+        self.has_ended = chunk.len() < SIZE;
         (!chunk.is_empty()).then(|| chunk.into_iter())
     }
 
-    pub(crate) fn resume_panic(self) {
+    /// Lets go of the iterator, and of its panic. A panic of its destructor
+    /// goes no further, for it would take along what is to be handed back.
+    pub(crate) fn finish(self) {
+        discard(self.items);
         if let Some(payload) = self.panic {
             panic::resume_unwind(payload);
         }

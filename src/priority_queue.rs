@@ -167,7 +167,8 @@ impl<T> PriorityQueue<T> {
     /// from it before any of them is put in, so it must not wait for something to
     /// become of an earlier one. If the iterator
     /// panics, what it had yielded is put in before the panic goes on; if the
-    /// queue is closed it is lost with it.
+    /// queue is closed it is lost with it. A panic of the iterator's destructor
+    /// is logged, and goes no further.
     ///
     /// # Errors
     ///
@@ -202,12 +203,12 @@ impl<T> PriorityQueue<T> {
                 .offer_all(&mut chunk, terms, |_, _| (), || false);
             accepted += size - chunk.len();
             if pushed.is_err() {
-                chunks.resume_panic();
+                chunks.finish();
                 let rest = chunk.collect();
                 return Err(PushAllError { accepted, rest });
             }
         }
-        chunks.resume_panic();
+        chunks.finish();
         Ok(accepted)
     }
 

@@ -151,7 +151,8 @@ impl<P> Submitter<P> {
     /// from it before any of them is submitted, so it must not wait for something
     /// to become of an earlier one. If the iterator
     /// panics, what it had yielded is submitted before the panic goes on; what
-    /// is refused then is lost with it.
+    /// is refused then is lost with it. A panic of the iterator's destructor is
+    /// logged, and goes no further.
     ///
     /// # Errors
     ///
@@ -202,7 +203,7 @@ impl<P> Submitter<P> {
                 Ok(_) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),
                 Err(why) => {
-                    chunks.resume_panic();
+                    chunks.finish();
                     return Err(SubmitAllError {
                         accepted,
                         error: self.shared.refusal(why, Task::new(())),
@@ -211,7 +212,7 @@ impl<P> Submitter<P> {
                 }
             }
         }
-        chunks.resume_panic();
+        chunks.finish();
         Ok(SubmittedAll { accepted, dropped })
     }
 

@@ -10,7 +10,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    Echo, blocked, full, gated, number, odd_task, sorted_values, values, within_seconds,
+    Echo, Fuse, blocked, full, gated, number, odd_task, sorted_values, values, within_seconds,
 };
 
 fn echo(capacity: usize, workers: usize) -> Echo {
@@ -256,6 +256,41 @@ fn the_panic_of_an_iterator_goes_on_also_when_the_queue_is_full() {
         gate.open();
         assert_eq!(values(queue.drain()), [0, 1, 2, 3]);
         assert!(outcome.is_err(), "the panic did not go on");
+    });
+}
+
+/// Tasks from an iterator that panics when it is dropped.
+fn tasks_with_a_bomb(fuse: &Fuse) -> impl Iterator<Item = u32> + use<> {
+    let bomb = fuse.bomb();
+    (1..=100).inspect(move |_| {
+        let _held = &bomb;
+    })
+}
+
+#[test]
+fn an_iterator_that_panics_when_it_is_dropped_takes_no_task_along() {
+    within_seconds(|| {
+        let fuse = Fuse::new();
+        let payloads = |tasks: Vec<Task<u32>>| -> Vec<_> {
+            tasks.into_iter().map(|task| task.payload).collect()
+        };
+        for strategy in [BackpressureStrategy::Block, BackpressureStrategy::Error] {
+            let (queue, gate) = full(1, strategy);
+            if strategy == BackpressureStrategy::Block {
+                queue.close();
+            }
+            let refused = queue.submit_all(tasks_with_a_bomb(&fuse)).unwrap_err();
+            assert_eq!(refused.accepted, 0);
+            assert_eq!(payloads(refused.rest), (1..=64).collect::<Vec<_>>());
+            gate.open();
+        }
+        let (queue, gate) = full(1, BackpressureStrategy::Drop);
+        let all = queue.submit_all(tasks_with_a_bomb(&fuse)).unwrap();
+        assert_eq!(payloads(all.dropped), (1..=100).collect::<Vec<_>>());
+        gate.open();
+        let all = echo(4, 1).submit_all(tasks_with_a_bomb(&fuse)).unwrap();
+        assert_eq!(all.accepted, 100);
+        assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (4, 0));
     });
 }
 

@@ -9,7 +9,7 @@ use taskshelf::PriorityQueue;
 
 use super::{everything, full};
 use crate::kit::{asleep, message};
-use crate::support::within_seconds as within;
+use crate::support::{Fuse, within_seconds as within};
 
 #[test]
 fn pop_many_takes_no_more_than_its_limit_and_appends() {
@@ -179,6 +179,26 @@ fn push_all_puts_in_what_came_before_the_iterators_panic() {
             assert_eq!(everything(&queue), (0..before).collect::<Vec<_>>());
             assert_eq!(queue.push(0, 0), Ok(()));
         }
+    });
+}
+
+#[test]
+fn push_all_contains_the_panic_of_an_iterators_destructor() {
+    within(|| {
+        let fuse = Fuse::new();
+        let items = || {
+            let bomb = fuse.bomb();
+            (0..100).map(move |n| {
+                let _held = &bomb;
+                (0, n)
+            })
+        };
+        let queue = PriorityQueue::new(1000);
+        assert_eq!(queue.push_all(items()), Ok(100));
+        queue.close();
+        let refused = queue.push_all(items()).unwrap_err();
+        assert_eq!((refused.accepted, refused.rest.len()), (0, 64));
+        assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (2, 0));
     });
 }
 
