@@ -401,7 +401,8 @@ fn cancel_during_drain_aborts_what_is_ready() {
     within_seconds(|| {
         let (queue, gate) = full(3, BackpressureStrategy::Block);
         let (submitter, results) = (queue.submitter(), queue.results());
-        let draining = blocked(move || queue.drain());
+        let draining = thread::spawn(move || queue.drain());
+        until(|| submitter.is_closed());
         submitter.cancel();
         for _ in 0..3 {
             aborted(results.recv().unwrap(), 0);
