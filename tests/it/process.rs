@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, RetryWaits, TaskQueue};
+use taskshelf::{
+    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits, TaskQueue,
+};
 
-use crate::support::{BOTH_WAITS, Count, Gate, Recorder, until, within_seconds};
+use crate::support::{BOTH_WAITS, Count, Gate, Recorder, gated, until, values, within_seconds};
 
 const CHILD: &str = "TASKSHELF_CHILD";
 
@@ -217,6 +219,28 @@ fn a_queue_dropped_while_unwinding_contains_destructors_that_panic() {
         || {
             unwind_among_grenades(ResultsPolicy::Keep);
             unwind_among_grenades(ResultsPolicy::Discard);
+        },
+    );
+}
+
+#[test]
+fn an_iterator_may_panic_and_then_again_when_it_is_dropped() {
+    in_a_child(
+        "process::an_iterator_may_panic_and_then_again_when_it_is_dropped",
+        || {
+            let (queue, gate) = gated(8, BackpressureStrategy::Block);
+            let drops = Count::new();
+            let held = Grenade(drops.clone());
+            let tasks = (1..).inspect(move |&n| {
+                let _held = &held;
+                assert!(n < 4, "out of tasks");
+            });
+            let submitting = catch_unwind(AssertUnwindSafe(|| queue.submit_all(tasks)));
+            let panic = submitting.unwrap_err();
+            assert_eq!(panic.downcast_ref(), Some(&"out of tasks"));
+            assert_eq!(drops.get(), 1);
+            gate.open();
+            assert_eq!(values(queue.drain()), [0, 1, 2, 3]);
         },
     );
 }
