@@ -19,6 +19,7 @@ mod kit;
 mod lease;
 mod leftovers;
 mod limits;
+mod loggers;
 mod panic;
 mod patience;
 mod priority;

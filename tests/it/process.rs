@@ -13,7 +13,9 @@ use taskshelf::{
     Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits, TaskQueue,
 };
 
-use crate::support::{BOTH_WAITS, Count, Gate, Recorder, gated, until, values, within_seconds};
+use crate::support::{
+    BOTH_WAITS, Count, Gate, Recorder, gated, panic_on_log, until, values, within_seconds,
+};
 
 const CHILD: &str = "TASKSHELF_CHILD";
 
@@ -241,6 +243,34 @@ fn an_iterator_may_panic_and_then_again_when_it_is_dropped() {
             assert_eq!(drops.get(), 1);
             gate.open();
             assert_eq!(values(queue.drain()), [0, 1, 2, 3]);
+        },
+    );
+}
+
+fn unwind_before_a_logger_that_panics(listens: bool) {
+    let (queue, gate) = gated(8, BackpressureStrategy::Block);
+    queue.submit_all([1, 2]).unwrap();
+    let (submitter, receiver) = (queue.submitter(), listens.then(|| queue.results()));
+    let logged = Count::new();
+    panic_on_log(&logged);
+    gate.open();
+    let unwinding = catch_unwind(AssertUnwindSafe(move || {
+        let _queue = queue;
+        panic!("the owner gives up");
+    }));
+    let panic = unwinding.unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"the owner gives up"));
+    assert_eq!((logged.get(), submitter.stats().settled), (1, 3));
+    drop(receiver);
+}
+
+#[test]
+fn a_queue_dropped_while_unwinding_contains_the_panic_of_a_logger() {
+    in_a_child(
+        "process::a_queue_dropped_while_unwinding_contains_the_panic_of_a_logger",
+        || {
+            unwind_before_a_logger_that_panics(false);
+            unwind_before_a_logger_that_panics(true);
         },
     );
 }

@@ -323,8 +323,13 @@ impl log::Log for Relay {
     fn log(&self, record: &log::Record<'_>) {
         let hook = LOG_HOOK.try_with(|hook| hook.take()).ok().flatten();
         if let Some(hook) = hook {
-            hook(record.level(), &record.args().to_string());
+            let called = panic::catch_unwind(AssertUnwindSafe(|| {
+                hook(record.level(), &record.args().to_string());
+            }));
             LOG_HOOK.set(Some(hook));
+            if let Err(panic) = called {
+                panic::resume_unwind(panic);
+            }
         }
     }
 
@@ -339,6 +344,15 @@ pub(crate) fn on_log(hook: impl Fn(log::Level, &str) + 'static) {
         log::set_max_level(log::LevelFilter::Trace);
     });
     LOG_HOOK.set(Some(Box::new(hook)));
+}
+
+/// Panics at whatever this thread logs from now on, and counts the times.
+pub(crate) fn panic_on_log(times: &Count) {
+    let times = times.clone();
+    on_log(move |_, _| {
+        times.add();
+        panic!("the logger's");
+    });
 }
 
 // ----- queues -------------------------------------------------------------------

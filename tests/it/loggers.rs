@@ -1,0 +1,141 @@
+//! A logger that panics: the panic goes no further, and changes nothing.
+
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use taskshelf::{
+    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, Submitted, TaskQueue,
+};
+
+use crate::support::{
+    BOTH_WAITS, Bomb, Count, Echo, Fuse, Gate, Recorder, full, gated, odd_task, panic_on_log,
+    sorted_values, values, within_seconds,
+};
+
+/// That there was one worker from the beginning to the end.
+#[track_caller]
+fn assert_all_the_same(threads: &Recorder<ThreadId>) {
+    let threads = threads.events();
+    assert!(threads.iter().all(|thread| *thread == threads[0]));
+}
+
+#[test]
+fn a_logger_may_panic_when_it_hears_of_a_retry() {
+    for waits in BOTH_WAITS {
+        within_seconds(move || {
+            let (logged, threads) = (Count::new(), Recorder::new());
+            let handler = {
+                let (logged, threads) = (logged.clone(), threads.clone());
+                move |attempt: &Attempt<'_, u32>| {
+                    panic_on_log(&logged);
+                    threads.note(thread::current().id());
+                    match attempt.number() {
+                        3 => Ok(attempt.payload),
+                        _ => Err("not yet"),
+                    }
+                }
+            };
+            let options = QueueOptions::new(8, 1)
+                .retry_waits(waits)
+                .backoff(Backoff::none());
+            let queue = TaskQueue::new(handler, options).unwrap();
+            queue.submit_all([1, 2, 3]).unwrap();
+            let results = queue.drain();
+            assert!(results.iter().all(|result| result.attempts == 3));
+            assert_eq!(sorted_values(results), [1, 2, 3]);
+            assert_eq!((logged.get(), threads.events().len()), (6, 9));
+            assert_all_the_same(&threads);
+        });
+    }
+}
+
+#[test]
+fn a_logger_may_panic_when_it_hears_of_a_dropped_task() {
+    within_seconds(|| {
+        let (queue, gate) = full(1, BackpressureStrategy::Drop);
+        let logged = Count::new();
+        panic_on_log(&logged);
+        let submitted = queue.submit(odd_task()).unwrap();
+        assert_eq!(submitted, Submitted::Dropped(odd_task()));
+        let all = queue.submit_all([7, 8]).unwrap();
+        let dropped: Vec<_> = all.dropped.into_iter().map(|task| task.payload).collect();
+        assert_eq!((all.accepted, dropped), (0, vec![7, 8]));
+        assert_eq!((logged.get(), queue.stats().dropped), (2, 3));
+        gate.open();
+        assert_eq!(values(queue.drain()), [0, 1]);
+    });
+}
+
+#[test]
+fn a_logger_may_panic_when_it_hears_of_a_destructors_panic() {
+    for policy in [ResultsPolicy::Keep, ResultsPolicy::Discard] {
+        within_seconds(move || {
+            let (fuse, logged, threads) = (Fuse::new(), Count::new(), Recorder::new());
+            let handler = {
+                let (logged, threads) = (logged.clone(), threads.clone());
+                move |_: &Attempt<'_, Bomb>| {
+                    panic_on_log(&logged);
+                    threads.note(thread::current().id());
+                    Ok::<_, &str>(())
+                }
+            };
+            let options = QueueOptions::new(8, 1).results(policy);
+            let queue = TaskQueue::new(handler, options).unwrap();
+            queue.submit_all([(); 3].map(|()| fuse.bomb())).unwrap();
+            queue.wait_idle();
+            assert_eq!(queue.stats().succeeded, 3);
+            assert_eq!((logged.get(), fuse.drops()), (3, 3));
+            let kept = if policy == ResultsPolicy::Keep { 3 } else { 0 };
+            assert_eq!(values(queue.drain()).len(), kept);
+            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_all_the_same(&threads);
+        });
+    }
+}
+
+#[test]
+fn a_logger_may_panic_when_it_hears_of_results_that_nobody_took() {
+    for listens in [false, true] {
+        within_seconds(move || {
+            let (queue, gate) = gated(4, BackpressureStrategy::Block);
+            queue.submit(1).unwrap();
+            let (submitter, receiver) = (queue.submitter(), listens.then(|| queue.results()));
+            gate.open();
+            let logged = Count::new();
+            panic_on_log(&logged);
+            drop(queue);
+            assert_eq!((logged.get(), submitter.stats().succeeded), (1, 2));
+            if let Some(receiver) = receiver {
+                assert_eq!(values(receiver.iter().collect()), [0, 1]);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_logger_may_panic_when_it_hears_of_a_drop_on_an_own_worker() {
+    within_seconds(|| {
+        let slot = Arc::new(Mutex::new(None::<Echo>));
+        let (gate, logged, threads) = (Gate::new(), Count::new(), Recorder::new());
+        let handler = {
+            let (slot, gate) = (Arc::clone(&slot), gate.clone());
+            let (logged, threads) = (logged.clone(), threads.clone());
+            move |attempt: &Attempt<'_, u32>| {
+                gate.pass();
+                panic_on_log(&logged);
+                threads.note(thread::current().id());
+                drop(slot.lock().unwrap().take());
+                Ok(attempt.payload)
+            }
+        };
+        let queue = TaskQueue::new(handler, QueueOptions::new(4, 1)).unwrap();
+        let results = queue.results();
+        queue.submit_all([1, 2]).unwrap();
+        gate.arrived(1);
+        *slot.lock().unwrap() = Some(queue);
+        gate.open();
+        assert_eq!(values(results.iter().collect()), [1, 2]);
+        assert_eq!(logged.get(), 1);
+        assert_all_the_same(&threads);
+    });
+}
