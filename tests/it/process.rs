@@ -1,11 +1,12 @@
 //! What takes a process of its own to show: it is stopped and continued, or it
 //! would be aborted.
 
+use std::cell::RefCell;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command, Stdio, exit};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Count, Gate, Recorder, gated, panic_on_log, until, values, within_seconds,
+    BOTH_WAITS, Count, Echo, Gate, HOUR, Recorder, gated, panic_on_log, until, values,
+    within_seconds,
 };
 
 const CHILD: &str = "TASKSHELF_CHILD";
@@ -319,5 +321,86 @@ fn a_worker_that_nobody_joins_contains_destructors_that_panic() {
     in_a_child(
         "process::a_worker_that_nobody_joins_contains_destructors_that_panic",
         a_detached_worker_among_grenades,
+    );
+}
+
+// ----- the end of the process ---------------------------------------------------
+
+/// Fails once with a delay of an hour where the payload is 0.
+fn delayed(waits: RetryWaits) -> Echo {
+    let handler = |attempt: &Attempt<'_, u32>| match attempt.payload {
+        0 => Err(attempt.retry_after(HOUR, "later")),
+        payload => Ok(payload),
+    };
+    TaskQueue::new(handler, QueueOptions::new(8, 2).retry_waits(waits)).unwrap()
+}
+
+#[test]
+fn main_may_return_while_a_queue_is_idle() {
+    static QUEUE: OnceLock<Echo> = OnceLock::new();
+    in_a_child("process::main_may_return_while_a_queue_is_idle", || {
+        let queue = QUEUE.get_or_init(|| delayed(RetryWaits::FreeWorker));
+        queue.submit(1).unwrap();
+        queue.wait_idle();
+    });
+}
+
+#[test]
+fn main_may_return_while_a_retry_is_far_away() {
+    static QUEUES: [OnceLock<Echo>; 2] = [const { OnceLock::new() }; 2];
+    in_a_child("process::main_may_return_while_a_retry_is_far_away", || {
+        for (queue, waits) in QUEUES.iter().zip(BOTH_WAITS) {
+            let queue = queue.get_or_init(|| delayed(waits));
+            queue.submit(0).unwrap();
+            until(|| queue.stats().waiting == 1);
+        }
+    });
+}
+
+#[test]
+fn a_process_may_exit_while_a_handler_blocks() {
+    in_a_child("process::a_process_may_exit_while_a_handler_blocks", || {
+        let (queue, _gate) = gated(8, BackpressureStrategy::Block);
+        queue.submit(1).unwrap();
+        say("done");
+        exit(0);
+    });
+}
+
+/// Drops its queues, and says that it has.
+struct Last(Vec<Echo>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.clear();
+        say("done");
+    }
+}
+
+/// There, whoever exits the process drops its own thread-locals first, the main
+/// thread when it returns as any other.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_process_may_exit_with_queues_in_a_thread_local() {
+    thread_local! {
+        static LAST: RefCell<Last> = const { RefCell::new(Last(Vec::new())) };
+    }
+    in_a_child(
+        "process::a_process_may_exit_with_queues_in_a_thread_local",
+        || {
+            // First, for what is used first is dropped last.
+            LAST.with_borrow(|_| ());
+            for waits in BOTH_WAITS {
+                let handler = |attempt: &Attempt<'_, u32>| match attempt.number() {
+                    1 => Err(attempt.retry_after(Duration::from_millis(5), "later")),
+                    _ => Ok(attempt.payload),
+                };
+                let options = QueueOptions::new(8, 2).retry_waits(waits);
+                let queue = TaskQueue::new(handler, options).unwrap();
+                queue.submit_all([1, 2, 3]).unwrap();
+                LAST.with_borrow_mut(|last| last.0.push(queue));
+            }
+            exit(0);
+        },
     );
 }
