@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use taskshelf::{Lease, PriorityQueue};
 
-use crate::kit::Live;
-use crate::support::within_seconds as within;
+use crate::kit::{Counted, Live};
+use crate::support::{HOUR, within_seconds as within};
 
 #[test]
 fn dropping_a_queue_drops_what_is_in_it_once() {
@@ -38,6 +38,40 @@ fn an_item_whose_drop_panics_takes_no_other_with_it() {
     }
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
     assert_eq!(live.count(), 0);
+}
+
+/// Two wait for their time. The others are ready: two of each of twenty
+/// priorities, more than there are levels for.
+const MANY: usize = 42;
+
+/// A queue with that many items, of which one panics when it is dropped.
+fn many_with_a_bomb(live: &Live, bomb: usize) -> PriorityQueue<Counted> {
+    let queue = PriorityQueue::new(MANY);
+    for number in 0..MANY {
+        let item = match number == bomb {
+            true => live.bomb(),
+            false => live.one(),
+        };
+        let priority = i32::try_from(number % 20).unwrap();
+        assert_eq!(queue.push(priority, item), Ok(()));
+        if number < 2 {
+            let lease = queue.lease().unwrap();
+            assert_eq!(Lease::retry_after(lease, HOUR), Ok(()));
+        }
+    }
+    assert_eq!(live.count(), MANY);
+    queue
+}
+
+#[test]
+fn nor_does_it_among_many_priorities_and_items_that_wait() {
+    for bomb in 0..MANY {
+        let live = Live::default();
+        let queue = many_with_a_bomb(&live, bomb);
+        let dropping = catch_unwind(AssertUnwindSafe(|| drop(queue)));
+        assert!(dropping.is_err(), "item {bomb} was not dropped");
+        assert_eq!(live.count(), 0, "left by item {bomb}");
+    }
 }
 
 #[test]
