@@ -11,7 +11,8 @@ use taskshelf::{
     Submitted, Submitter, Task, TaskError, TaskQueue,
 };
 
-use crate::support::{Gate, Recorder, only_error, values, within_seconds};
+use crate::kit::threads_named;
+use crate::support::{Gate, Recorder, only_error, until, values, within_seconds};
 
 fn echo(options: QueueOptions) -> Result<TaskQueue<u32, u32, &'static str>, BuildError> {
     TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options)
@@ -65,6 +66,25 @@ fn a_thread_that_cannot_start_is_an_error_that_says_which() {
         assert!(text.contains('3'), "{text}");
         assert!(error.source().is_some());
     });
+}
+
+#[test]
+fn a_stack_of_any_size_is_given_or_refused() {
+    for bytes in [0, 1, usize::MAX] {
+        within_seconds(move || {
+            let options = QueueOptions::new(1, 2)
+                .thread_name("odd-stack")
+                .stack_size(bytes);
+            match echo(options) {
+                Ok(queue) => {
+                    queue.submit(1).unwrap();
+                    assert_eq!(values(queue.drain()), [1]);
+                }
+                Err(error) => assert!(matches!(error, BuildError::Spawn { .. }), "{error}"),
+            }
+            until(|| threads_named("odd-stack").is_empty());
+        });
+    }
 }
 
 #[test]
