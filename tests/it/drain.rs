@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, Submitter, TaskQueue};
 
 use crate::support::{
-    BOTH_WAITS, DropCounter, Echo, HOUR, Token, blocked, full, gated, number, sorted_values,
+    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Token, blocked, full, gated, number, sorted_values,
     thread_names, until, values, within_seconds,
 };
 
@@ -148,6 +148,33 @@ fn drain_timeout_gives_the_queue_back_when_time_runs_out() {
 }
 
 #[test]
+fn a_queue_that_drain_timeout_gives_back_has_the_results_so_far() {
+    for listens in [false, true] {
+        within_seconds(move || {
+            let gate = Gate::new();
+            let handler = {
+                let gate = gate.clone();
+                move |attempt: &Attempt<'_, u32>| {
+                    if attempt.payload == 3 {
+                        gate.pass();
+                    }
+                    Ok::<_, &str>(attempt.payload)
+                }
+            };
+            let queue = TaskQueue::new(handler, QueueOptions::new(8, 1)).unwrap();
+            let early = listens.then(|| queue.results());
+            queue.submit_all(1..=4).unwrap();
+            gate.arrived(1);
+            let queue = queue.drain_timeout(Duration::from_millis(5)).unwrap_err();
+            let results = early.unwrap_or_else(|| queue.results());
+            assert_eq!(values(results.try_iter().collect()), [1, 2]);
+            gate.open();
+            assert_eq!(values(queue.drain()), [3, 4]);
+        });
+    }
+}
+
+#[test]
 fn drain_timeout_returns_the_results_in_time() {
     within_seconds(|| {
         for timeout in [HOUR, Duration::MAX] {
@@ -195,7 +222,7 @@ thread_local! {
 /// A queue whose two worker threads each leave a token when they end.
 fn leaving_tokens(name: &str) -> (TaskQueue<u32, u32, &'static str>, DropCounter) {
     let ended = DropCounter::new();
-    let gate = crate::support::Gate::new();
+    let gate = Gate::new();
     let handler = {
         let (ended, gate) = (ended.clone(), gate.clone());
         move |attempt: &Attempt<'_, u32>| {
