@@ -10,10 +10,9 @@ use taskshelf::{
     TaskQueue,
 };
 
-use crate::kit::asleep;
+use crate::kit::{asleep, sleeping, wake_ups};
 use crate::support::{
-    BOTH_WAITS, Count, HOUR, OsThread, full, only_error, sorted_values, until, values,
-    within_seconds,
+    BOTH_WAITS, Count, HOUR, full, only_error, sorted_values, until, values, within_seconds,
 };
 
 /// As far as one gets from now in ever smaller steps.
@@ -163,25 +162,20 @@ fn a_submit_until_the_end_of_time_gets_in() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_wait_until_the_end_of_time_costs_no_wake_ups() {
     within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
-            let (tell, told) = std::sync::mpsc::channel();
             for timeout in longest() {
-                let (queue, tell) = (&queue, tell.clone());
-                scope.spawn(move || {
-                    tell.send(OsThread::current()).unwrap();
-                    queue.pop_timeout(timeout)
-                });
+                let queue = &queue;
+                thread::Builder::new()
+                    .name("ends-pop".into())
+                    .spawn_scoped(scope, move || queue.pop_timeout(timeout))
+                    .unwrap();
             }
-            let threads: Vec<_> = told.iter().take(longest().len()).collect();
-            threads.iter().for_each(OsThread::until_asleep);
-            let sleeps = || -> u64 { threads.iter().filter_map(OsThread::sleeps).sum() };
-            let before = sleeps();
-            thread::sleep(Duration::from_millis(50));
-            assert!(sleeps() <= before + 2, "{before} {}", sleeps());
+            assert_eq!(wake_ups(&sleeping("ends-pop", longest().len())), 0);
         });
     });
 }

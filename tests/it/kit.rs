@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crate::support::until;
 
 /// Starts a thread and waits until it sleeps or is done. Where the system
 /// does not tell, returns at once.
@@ -64,6 +67,32 @@ pub(crate) fn threads_named(prefix: &str) -> Vec<PathBuf> {
             std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with(prefix))
         })
         .collect()
+}
+
+/// The threads whose names begin like that, once there are so many and all of
+/// them sleep.
+pub(crate) fn sleeping(prefix: &str, count: usize) -> Vec<PathBuf> {
+    until(|| threads_named(prefix).len() == count);
+    let threads = threads_named(prefix);
+    for thread in &threads {
+        until_asleep(thread, || false);
+    }
+    threads
+}
+
+/// How often those threads went to sleep within a fifth of a second.
+pub(crate) fn wake_ups(threads: &[PathBuf]) -> u64 {
+    let before = sleeps(threads);
+    thread::sleep(Duration::from_millis(200));
+    sleeps(threads) - before
+}
+
+/// How often those threads have gone to sleep.
+pub(crate) fn sleeps(threads: &[PathBuf]) -> u64 {
+    threads
+        .iter()
+        .filter_map(|thread| Some(switches(thread)?.1))
+        .sum()
 }
 
 /// The message of a panic.

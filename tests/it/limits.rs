@@ -3,7 +3,6 @@
 //! left behind, and nothing is done in vain.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,7 +13,7 @@ use taskshelf::{
     TaskError, TaskQueue,
 };
 
-use crate::kit::{Live, switches, threads_named, until_asleep};
+use crate::kit::{Live, sleeping, wake_ups};
 use crate::support::{BOTH_WAITS, until, within_seconds as within};
 
 /// Succeeds with the payload.
@@ -326,29 +325,6 @@ fn waits_without_a_limit_do_not_overflow() {
 }
 
 // Idle threads
-
-/// The threads of a queue, once all of them sleep.
-fn sleeping(prefix: &str, count: usize) -> Vec<PathBuf> {
-    until(|| threads_named(prefix).len() == count);
-    let threads = threads_named(prefix);
-    for thread in &threads {
-        until_asleep(thread, || false);
-    }
-    threads
-}
-
-/// How often those threads went to sleep within a fifth of a second.
-fn wake_ups(threads: &[PathBuf]) -> u64 {
-    let count = || -> u64 {
-        threads
-            .iter()
-            .filter_map(|thread| Some(switches(thread)?.1))
-            .sum()
-    };
-    let before = count();
-    thread::sleep(Duration::from_millis(200));
-    count() - before
-}
 
 #[test]
 #[cfg(target_os = "linux")]
