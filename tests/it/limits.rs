@@ -6,14 +6,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use taskshelf::{
     Attempt, Backoff, Lease, PriorityQueue, QueueOptions, ResultsPolicy, RetryWaits, Task,
     TaskError, TaskQueue,
 };
 
-use crate::kit::{Live, sleeping, wake_ups};
+use crate::kit::{Live, sleeping, sleeps, wake_ups};
 use crate::support::{BOTH_WAITS, until, within_seconds as within};
 
 /// Succeeds with the payload.
@@ -391,6 +391,36 @@ fn idle_poppers_and_pushers_make_no_wake_ups() {
             }
         });
     });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_busy_queue_does_not_wake_a_thread_for_each_task() {
+    const TASKS: u32 = 20_000;
+    // The queue is often empty with the first, and often full with the other.
+    for (work, name) in [(0, "lim-quick"), (5, "lim-slow")] {
+        within(move || {
+            let work = Duration::from_micros(work);
+            let handler = move |_: &Attempt<'_, u32>| {
+                let start = Instant::now();
+                while start.elapsed() < work {}
+                Ok::<_, ()>(())
+            };
+            let options = QueueOptions::new(1024, 1)
+                .thread_name(name)
+                .results(ResultsPolicy::Discard);
+            let queue = TaskQueue::new(handler, options).unwrap();
+            let mut threads = sleeping(name, 1);
+            threads.push(std::fs::canonicalize("/proc/thread-self").unwrap());
+            let before = sleeps(&threads);
+            for number in 0..TASKS {
+                queue.submit(number).unwrap();
+            }
+            queue.wait_idle();
+            let slept = sleeps(&threads) - before;
+            assert!(slept <= u64::from(TASKS / 10), "{slept} sleeps");
+        });
+    }
 }
 
 #[test]
