@@ -4,7 +4,8 @@ use loom::thread;
 use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, RetryWaits, WorkerResult};
 
 use crate::support::{
-    Bound::*, Fault, SECOND, accepted, echo, lose_a_result, model, model_in_odd_worlds, start,
+    Bound::*, Fault, SECOND, accepted, echo, lose_a_result, model, model_in_odd_worlds, payloads,
+    start,
 };
 
 fn is_aborted<R, E>(result: &WorkerResult<u32, R, E>) -> bool {
@@ -14,19 +15,41 @@ fn is_aborted<R, E>(result: &WorkerResult<u32, R, E>) -> bool {
         .is_err_and(|failure| failure.error.is_aborted())
 }
 
+/// How a task fared whose every attempt fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// Aborted before its first attempt.
+    Unrun,
+    /// Aborted in the delay after it.
+    Delayed,
+    /// It was cancelled while it ran, and has its own error.
+    Failed,
+}
+
 // A hang would mean that drain waited for a delay that the cancel had ended, or
 // for results that nobody publishes; a missing result, that the drain collected
 // before the canceller had published.
-fn cancel_while_draining(waits: RetryWaits, fault: Fault) {
-    // How many of the two were attempted.
-    let attempted = match waits {
-        RetryWaits::HoldWorker => 0..=1,
-        _ => 0..=2,
+fn cancel_while_draining(workers: usize, waits: RetryWaits, fault: Fault) {
+    use End::*;
+    let (exploration, mut expected) = match workers {
+        1 => (
+            model_in_odd_worlds(Preemptions(4), 850),
+            vec![[Unrun, Failed]],
+        ),
+        _ => (model(Preemptions(3), 8_100), vec![[Unrun, Failed]]),
     };
-    model_in_odd_worlds(Preemptions(4), 850).outcomes(attempted, move || {
+    expected.extend([[Unrun, Unrun], [Unrun, Delayed]]);
+    // Unless the only worker holds the first task while it waits.
+    if workers == 2 || waits == RetryWaits::FreeWorker {
+        expected.extend([[Delayed, Delayed], [Delayed, Failed]]);
+    }
+    if workers == 2 {
+        expected.push([Failed, Failed]);
+    }
+    exploration.outcomes(expected, move || {
         let queue = start(
-            |_: &Attempt<'_, u32>| Err::<(), _>("no"),
-            QueueOptions::new(2, 1)
+            |_: &Attempt<'_, u32>| Err::<u32, _>("no"),
+            QueueOptions::new(2, workers)
                 .backoff(Backoff::constant(SECOND))
                 .max_retries(1)
                 .retry_waits(waits),
@@ -40,38 +63,53 @@ fn cancel_while_draining(waits: RetryWaits, fault: Fault) {
         // Whatever the drainer sees, the books say the same.
         let results = drainer.join().unwrap();
         let stats = submitter.stats();
-        assert_eq!(results.len(), 2);
+        assert_eq!(payloads(&results), [1, 2]);
         assert_eq!((stats.accepted, stats.settled), (2, 2));
         let aborted = results.iter().filter(|r| is_aborted(r)).count();
         assert_eq!(stats.aborted, aborted as u64);
         assert_eq!(stats.failed, 2 - aborted as u64);
-        for result in &results {
-            assert!(result.attempts == 1 || (result.attempts == 0 && is_aborted(result)));
-        }
-        results.iter().filter(|r| r.attempts == 1).count()
+        let mut ends = [0, 1].map(|i| match (results[i].attempts, is_aborted(&results[i])) {
+            (0, true) => Unrun,
+            (1, true) => Delayed,
+            (1, false) => Failed,
+            other => panic!("{other:?}"),
+        });
+        ends.sort();
+        ends
     });
 }
 
 #[test]
 fn cancel_ends_a_drain_and_every_task_has_its_result() {
-    cancel_while_draining(RetryWaits::FreeWorker, Fault::None);
+    cancel_while_draining(1, RetryWaits::FreeWorker, Fault::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn cancel_ends_a_drain_and_every_task_has_its_result_can_fail() {
-    cancel_while_draining(RetryWaits::FreeWorker, Fault::NoCancel);
+    cancel_while_draining(1, RetryWaits::FreeWorker, Fault::NoCancel);
 }
 
 #[test]
 fn cancel_ends_a_delay_in_a_workers_hands() {
-    cancel_while_draining(RetryWaits::HoldWorker, Fault::None);
+    cancel_while_draining(1, RetryWaits::HoldWorker, Fault::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn cancel_ends_a_delay_in_a_workers_hands_can_fail() {
-    cancel_while_draining(RetryWaits::HoldWorker, Fault::NoCancel);
+    cancel_while_draining(1, RetryWaits::HoldWorker, Fault::NoCancel);
+}
+
+#[test]
+fn cancel_ends_the_delays_in_the_hands_of_two_workers() {
+    cancel_while_draining(2, RetryWaits::HoldWorker, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn cancel_ends_the_delays_in_the_hands_of_two_workers_can_fail() {
+    cancel_while_draining(2, RetryWaits::HoldWorker, Fault::NoCancel);
 }
 
 // A hang would mean that two cancellers wait for each other; a missing result,
@@ -85,7 +123,7 @@ fn two_cancels(fault: Fault) {
         let canceller = thread::spawn(move || submitter.cancel());
         let results = queue.into_inner().abort();
         canceller.join().unwrap();
-        assert_eq!(results.len(), 2, "the results");
+        assert_eq!(payloads(&results), [1, 2], "the results");
         results.iter().filter(|r| is_aborted(r)).count()
     });
 }
@@ -140,20 +178,18 @@ fn submits_and_abort(fault: Fault) {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || {
-            [1, 2]
-                .map(|payload| accepted(submitter.submit(payload), payload))
-                .map(usize::from)
+            [1, 2].map(|payload| accepted(submitter.submit(payload), payload))
         });
         lose_a_result(&queue, fault);
         let results = queue.into_inner().abort();
-        let accepted = producer.join().unwrap();
-        assert!(
-            accepted[1] <= accepted[0],
-            "closed never becomes open again"
-        );
-        let accepted = accepted[0] + accepted[1];
-        assert_eq!(results.len(), accepted, "the results");
-        accepted
+        let accepted = match producer.join().unwrap() {
+            [false, false] => vec![],
+            [true, false] => vec![1],
+            [true, true] => vec![1, 2],
+            [false, true] => panic!("closed never becomes open again"),
+        };
+        assert_eq!(payloads(&results), accepted, "the results");
+        accepted.len()
     });
 }
 

@@ -10,7 +10,7 @@ use taskshelf::model::advance;
 use taskshelf::{Attempt, QueueOptions, SubmitError};
 
 use crate::support::{
-    Bound::*, Fault, Meeting, SECOND, accepted, echo, lose_a_result, model, start,
+    Bound::*, Fault, Meeting, SECOND, accepted, echo, lose_a_result, model, payloads, start,
 };
 
 // A hang would mean that a task was accepted after the last worker had left; a
@@ -42,7 +42,8 @@ fn a_submit_that_races_a_drain_is_run_or_refused_can_fail() {
 // A hang would mean that the close forgot one of two submitters, or that one
 // of them was let in by a worker that then left.
 fn two_submits_and_close(fault: Fault) {
-    model(Preemptions(3), 2_600).outcomes([0, 1, 2], move || {
+    let expected = [vec![], vec![1], vec![2], vec![1, 2]];
+    model(Preemptions(3), 2_600).outcomes(expected, move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let producers = [1, 2].map(|payload| {
             let submitter = queue.submitter();
@@ -50,12 +51,14 @@ fn two_submits_and_close(fault: Fault) {
         });
         lose_a_result(&queue, fault);
         queue.close();
-        let accepted: usize = producers
-            .into_iter()
-            .map(|p| usize::from(p.join().unwrap()))
-            .sum();
-        assert_eq!(queue.into_inner().drain().len(), accepted, "the results");
-        accepted
+        let accepted = producers.map(|p| p.join().unwrap());
+        let results = queue.into_inner().drain();
+        let run: Vec<u32> = (1..)
+            .zip(accepted)
+            .filter_map(|(payload, accepted)| accepted.then_some(payload))
+            .collect();
+        assert_eq!(payloads(&results), run, "the results");
+        run
     });
 }
 
@@ -77,17 +80,22 @@ fn submit_all_and_close(fault: Fault) {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || match submitter.submit_all([1, 2, 3]) {
-            Ok(all) => (all.accepted, all.dropped.len()),
+            Ok(all) => {
+                assert!(all.dropped.is_empty());
+                (all.accepted, vec![])
+            }
             Err(error) => {
                 assert!(matches!(error.error, SubmitError::Closed(_)));
-                (error.accepted, error.rest.len())
+                let rest = error.rest.into_iter().map(|task| task.payload).collect();
+                (error.accepted, rest)
             }
         });
         lose_a_result(&queue, fault);
         queue.close();
-        let (accepted, back) = producer.join().unwrap();
-        assert_eq!(accepted + back, 3);
-        assert_eq!(queue.into_inner().drain().len(), accepted, "the results");
+        let (accepted, rest) = producer.join().unwrap();
+        let results = payloads(&queue.into_inner().drain());
+        assert_eq!(results.len(), accepted, "the results");
+        assert_eq!([results, rest].concat(), [1, 2, 3], "the results");
         accepted
     });
 }
@@ -117,7 +125,8 @@ fn timed_submit(fault: Fault) {
         }
         assert!(patient.join().unwrap());
         let timed = timed.join().unwrap();
-        assert_eq!(queue.into_inner().drain().len(), 2 + usize::from(timed));
+        let run = if timed { vec![0, 1, 2] } else { vec![0, 2] };
+        assert_eq!(payloads(&queue.into_inner().drain()), run);
         timed
     });
 }
@@ -142,7 +151,8 @@ fn blocking_submits(fault: Fault) {
         for payload in [1, 2, 3] {
             queue.submit(payload).unwrap();
         }
-        assert_eq!(queue.into_inner().drain().len(), 3, "the results");
+        let results = queue.into_inner().drain();
+        assert_eq!(payloads(&results), [1, 2, 3], "the results");
     });
 }
 
@@ -167,12 +177,13 @@ enum End {
 // that the worker left before its own child was run.
 fn child_and(end: End, fault: Fault) {
     let (exploration, expected) = match end {
-        End::Close => (model(Exhaustive, 960), vec![(1, true)]),
+        End::Close => (model(Exhaustive, 960), vec![(2, true)]),
         End::Cancel => (
             model(Preemptions(4), 1_400),
-            vec![(0, false), (1, false), (1, true)],
+            vec![(0, false), (1, false), (1, true), (2, true)],
         ),
     };
+    // How many of the two were run, and whether the child was accepted.
     exploration.outcomes(expected, move || {
         let has_child = Arc::new(AtomicBool::new(false));
         let submitted = Arc::clone(&has_child);
@@ -195,9 +206,10 @@ fn child_and(end: End, fault: Fault) {
         let results = queue.into_inner().drain();
         ender.join().unwrap();
         let has_child = has_child.load(SeqCst);
-        assert_eq!(results.len(), 1 + usize::from(has_child), "the results");
+        let tasks = if has_child { vec![0, 1] } else { vec![0] };
+        assert_eq!(payloads(&results), tasks, "the results");
         let run = results.iter().filter(|r| r.outcome.is_ok()).count();
-        (usize::from(run > 0), has_child)
+        (run, has_child)
     });
 }
 
@@ -285,4 +297,44 @@ fn no_worker_sleeps_while_a_task_is_ready() {
 #[should_panic(expected = "deadlock")]
 fn no_worker_sleeps_while_a_task_is_ready_can_fail() {
     tasks_that_meet(Fault::NobodySubmits);
+}
+
+// A hang would mean that the worker took the second task, left its room free,
+// and called nobody for it: its handler waits for the submitter that sleeps.
+fn handler_that_waits_for_a_submit(fault: Fault) {
+    model(Exhaustive, 2_400).check(move || {
+        let meeting = Arc::new(Meeting::default());
+        let inside = Arc::clone(&meeting);
+        let queue = start(
+            move |attempt: &Attempt<'_, u32>| {
+                if attempt.payload == 2 {
+                    inside.meet(2);
+                }
+                echo(attempt)
+            },
+            QueueOptions::new(1, 1),
+        );
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        let submitter = queue.submitter();
+        let producer = thread::spawn(move || {
+            if fault != Fault::NobodySubmits {
+                submitter.submit(3).unwrap();
+                meeting.meet(2);
+            }
+        });
+        producer.join().unwrap();
+        assert_eq!(payloads(&queue.into_inner().drain()), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it() {
+    handler_that_waits_for_a_submit(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it_can_fail() {
+    handler_that_waits_for_a_submit(Fault::NobodySubmits);
 }

@@ -32,7 +32,7 @@ use std::time::Duration;
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
 use taskshelf::model::{Order, let_pass, look_again, wake, wake_for_nothing};
-use taskshelf::{Attempt, QueueOptions, SubmitError, Submitted, TaskQueue};
+use taskshelf::{Attempt, QueueOptions, SubmitError, Submitted, TaskId, TaskQueue, WorkerResult};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -284,6 +284,27 @@ where
         let results = queue.results();
         thread::spawn(move || drop(results.recv()));
     }
+}
+
+/// The payloads of the tasks that have these results, in order. Two results of
+/// one task do not make up for another that has none: neither the payloads nor
+/// the numbers would be right. Wants every result of a queue, and a handler that
+/// returns the payload.
+pub(crate) fn payloads<E>(results: &[WorkerResult<u32, u32, E>]) -> Vec<u32> {
+    let mut ids: Vec<_> = results.iter().map(|r| r.task_id.clone()).collect();
+    ids.sort();
+    let numbers = (1..).take(results.len()).map(TaskId::Number);
+    assert!(
+        ids.iter().cloned().eq(numbers),
+        "the results are of {ids:?}"
+    );
+    let payload = |result: &WorkerResult<u32, u32, E>| match &result.outcome {
+        Ok(payload) => *payload,
+        Err(failure) => failure.task.payload,
+    };
+    let mut payloads: Vec<u32> = results.iter().map(payload).collect();
+    payloads.sort();
+    payloads
 }
 
 /// Whether a submit got in. The task comes back if not.
