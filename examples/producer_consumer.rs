@@ -4,12 +4,9 @@
 //!
 //! `cargo run --example producer_consumer`
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a command-line program talks to its terminal"
-)]
-
 use std::error::Error;
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -19,51 +16,70 @@ const TASKS: u32 = 10;
 const CAPACITY: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("-- two threads around a queue of capacity {CAPACITY}");
-    with_own_threads();
-    println!("-- the same through a task queue");
+    match run() {
+        // The reader has seen enough, as in `| head`.
+        Err(error) if is_broken_pipe(&*error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    say(format_args!(
+        "-- two threads around a queue of capacity {CAPACITY}"
+    ))?;
+    with_own_threads()?;
+    say(format_args!("-- the same through a task queue"))?;
     with_a_task_queue()
 }
 
-fn with_own_threads() {
+fn with_own_threads() -> io::Result<()> {
     let queue = PriorityQueue::new(CAPACITY);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            // Closes the queue at the end, and if this thread panics.
+        let producer = scope.spawn(|| {
+            // Lets the consumer come to its end, however this thread ends.
             let _close = queue.close_on_drop();
             for number in 0..TASKS {
-                // Blocks while the queue is full; only this thread closes it.
-                if queue.push(0, number).is_ok() {
-                    println!("produced {number}");
+                // Blocks while the queue is full.
+                if queue.push(0, number).is_err() {
+                    break; // the consumer has left early
                 }
+                say(format_args!("produced {number}"))?;
             }
+            Ok(())
         });
+        // Lets the producer go if this thread leaves early.
+        let _close = queue.close_on_drop();
         for number in &queue {
             work();
-            println!("consumed {number}");
+            say(format_args!("consumed {number}"))?;
         }
-    });
+        producer.join().expect("the producer does not panic")
+    })
 }
 
 fn with_a_task_queue() -> Result<(), Box<dyn Error>> {
     let queue = TaskQueue::new(
         |attempt: &Attempt<'_, u32>| {
             work();
-            println!("consumed {}", attempt.payload);
-            Ok::<u32, Box<dyn Error + Send + Sync>>(attempt.payload * attempt.payload)
+            // What cannot be written now cannot be written later.
+            say(format_args!("consumed {}", attempt.payload))
+                .map_err(|error| attempt.permanent(error))?;
+            Ok::<u32, io::Error>(attempt.payload * attempt.payload)
         },
         QueueOptions::new(CAPACITY, 1),
     )?;
     for number in 0..TASKS {
         queue.submit(number)?; // blocks while the queue is full
-        println!("produced {number}");
+        say(format_args!("produced {number}"))?;
     }
     for result in queue.drain() {
-        let square = result.outcome?;
-        println!(
-            "task {}: {square}, in {:?}",
-            result.task_id, result.duration
-        );
+        match result.outcome {
+            Ok(square) => say(format_args!(
+                "task {}: {square}, in {:?}",
+                result.task_id, result.duration
+            ))?,
+            Err(failure) => say(format_args!("{failure}"))?,
+        }
     }
     Ok(())
 }
@@ -71,4 +87,14 @@ fn with_a_task_queue() -> Result<(), Box<dyn Error>> {
 /// Takes its time.
 fn work() {
     thread::sleep(Duration::from_millis(20));
+}
+
+/// Like `println!`, which panics when it cannot write.
+fn say(line: Arguments<'_>) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
