@@ -100,7 +100,7 @@ fn main() -> ExitCode {
 
 /// Hashes, prints and sums up. Returns how many files and directories failed;
 /// an error means that there is no manifest at all.
-fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
+fn run(args: &Args) -> Result<usize, Box<dyn Error>> {
     let started = Instant::now();
     check(&args.paths)?;
 
@@ -134,7 +134,7 @@ fn run(args: &Args) -> Result<u64, Box<dyn Error>> {
     let printed = collected.print();
     say(summary);
     printed?;
-    Ok(collected.failures)
+    Ok(collected.failures())
 }
 
 /// Says it on standard error, in one write. If that fails, nobody is left to be

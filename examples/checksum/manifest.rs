@@ -1,7 +1,7 @@
 //! Collects what was hashed, and prints it as `sha256sum` would.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -22,7 +22,9 @@ pub(crate) struct Collected {
     pub(crate) progress: Progress,
     manifest: Manifest,
     bytes: u64,
-    pub(crate) failures: u64,
+    /// What could not be read, once each, like the files of the manifest.
+    failed: BTreeSet<OsString>,
+    nameless_failures: usize,
 }
 
 impl Collected {
@@ -42,26 +44,40 @@ impl Collected {
             }
             Err(Failure { task, error, .. }) => {
                 self.progress.done();
-                let (name, attempts) = (task.payload.into_inner(), result.attempts);
-                self.fail(format_args!("{name:?}: {error} (attempts: {attempts})"));
+                let attempts = result.attempts;
+                let reason = format_args!("{error} (attempts: {attempts})");
+                self.fail(task.payload.into_inner(), reason);
             }
         }
     }
 
     pub(crate) fn unwalkable(&mut self, error: &walkdir::Error) {
         match (error.path(), error.io_error()) {
-            (Some(path), Some(reason)) => self.fail(format_args!("{path:?}: {reason}")),
-            _ => self.fail(format_args!("{error}")),
+            (Some(path), Some(reason)) => {
+                self.fail(path.as_os_str().to_owned(), format_args!("{reason}"));
+            }
+            // A directory broke off while it was read.
+            _ => {
+                self.nameless_failures += 1;
+                self.progress.suspend(|| say(error));
+            }
         }
     }
 
-    fn fail(&mut self, message: fmt::Arguments<'_>) {
-        self.failures += 1;
-        self.progress.suspend(|| say(message));
+    fn fail(&mut self, name: OsString, reason: fmt::Arguments<'_>) {
+        if !self.failed.contains(&name) {
+            let message = format_args!("{name:?}: {reason}");
+            self.progress.suspend(|| say(message));
+            self.failed.insert(name);
+        }
+    }
+
+    pub(crate) fn failures(&self) -> usize {
+        self.failed.len() + self.nameless_failures
     }
 
     pub(crate) fn summary(&self, retries: u64, elapsed: Duration) -> String {
-        let (files, bytes, failures) = (self.manifest.len(), self.bytes, self.failures);
+        let (files, bytes, failures) = (self.manifest.len(), self.bytes, self.failures());
         let throughput = BinaryBytes((bytes as f64 / elapsed.as_secs_f64()) as u64);
         format!(
             "files: {files}, bytes: {bytes}, failures: {failures}, retries: {retries}, \
