@@ -19,8 +19,9 @@
 //!   walk hardly runs further ahead of the workers than `--capacity` files.
 //! - **Priority.** Small files overtake large ones: a worker that opens a large
 //!   file puts it back on the shelf, behind everything smaller.
-//! - **Retries.** An error that may pass is tried again with backoff; a file
-//!   that vanished or may not be read is given up at once.
+//! - **Retries.** A file whose error may pass is tried again with backoff; one
+//!   that vanished or may not be read is given up at once. So is a directory
+//!   that cannot be walked, for the walk is no task.
 //! - **Results.** The main thread takes what is finished between two files that
 //!   it finds. That needs no collecting thread, and few results pile up: while
 //!   it waits for room, hardly more can come than the shelf holds tasks.
@@ -228,7 +229,10 @@ fn hash_or_put_back(attempt: &Attempt<'_, FileName>) -> io::Result<Visit> {
     let mut asked = false;
     BUFFER.with_borrow_mut(|buffer| {
         loop {
-            let count = file.read(&mut buffer.0)?;
+            let count = match file.read(&mut buffer.0) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             if count == 0 {
                 return Ok(Visit::Hashed {
                     name: attempt.payload.take(),
