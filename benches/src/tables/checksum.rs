@@ -65,8 +65,9 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     Ok(profile.to_owned())
 }
 
-/// Runs it, and returns the milliseconds it took and the lines that it printed.
-fn run(command: &mut Command) -> (f64, usize) {
+/// Runs it, and returns the milliseconds it took and what it printed: a line
+/// for each file.
+fn run(command: &mut Command, files: usize) -> (f64, Vec<u8>) {
     let start = Instant::now();
     let output = command
         .stderr(Stdio::null())
@@ -74,33 +75,39 @@ fn run(command: &mut Command) -> (f64, usize) {
         .expect("the program starts");
     let millis = start.elapsed().as_secs_f64() * 1000.0;
     assert!(output.status.success(), "{command:?} failed");
-    (
-        millis,
-        output.stdout.iter().filter(|b| **b == b'\n').count(),
-    )
+    let lines = output.stdout.iter().filter(|b| **b == b'\n').count();
+    assert_eq!(lines, files, "{command:?} lost files");
+    (millis, output.stdout)
+}
+
+fn sorted_lines(manifest: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = manifest.split_inclusive(|b| *b == b'\n').collect();
+    lines.sort_unstable();
+    lines
 }
 
 fn compare(programs: &Path, tree: &Path, files: usize, rounds: usize) -> Comparison {
     let workers = WORKERS.to_string();
-    let millis = |command: &mut Command| {
-        let (millis, lines) = run(command);
-        assert_eq!(lines, files, "{command:?} lost files");
-        millis
-    };
+    let mut ours = Command::new(programs.join("checksum"));
+    ours.args(["--workers", &workers]).arg(tree);
+    let mut by_hand = Command::new(programs.join("checksum-by-hand"));
+    by_hand.arg(&workers).arg(tree);
+    let mut sha256sum = Command::new("sh");
+    let script = r#"find "$1" -type f -print0 | xargs -0 -P "$2" -n 64 sha256sum"#;
+    sha256sum.args(["-c", script, "sh"]).arg(tree).arg(&workers);
+
+    // They do the same job: the same names, with the same digests.
+    let (_, expected) = run(&mut sha256sum, files);
+    for command in [&mut ours, &mut by_hand] {
+        let (_, manifest) = run(command, files);
+        let agrees = sorted_lines(&manifest) == sorted_lines(&expected);
+        assert!(agrees, "{command:?} prints another manifest");
+    }
+
     let contenders = vec![
-        Contender::ours("checksum", || {
-            let mut command = Command::new(programs.join("checksum"));
-            millis(command.args(["--workers", &workers]).arg(tree))
-        }),
-        Contender::peer("by hand", || {
-            let mut command = Command::new(programs.join("checksum-by-hand"));
-            millis(command.arg(&workers).arg(tree))
-        }),
-        Contender::peer("sha256sum", || {
-            let mut command = Command::new("sh");
-            let script = r#"find "$1" -type f -print0 | xargs -0 -P "$2" -n 64 sha256sum"#;
-            millis(command.args(["-c", script, "sh"]).arg(tree).arg(&workers))
-        }),
+        Contender::ours("checksum", || run(&mut ours, files).0),
+        Contender::peer("by hand", || run(&mut by_hand, files).0),
+        Contender::peer("sha256sum", || run(&mut sha256sum, files).0),
     ];
     Comparison::run(contenders, rounds)
 }
