@@ -147,7 +147,7 @@ impl<'a, P> Attempt<'a, P> {
     /// assert_eq!(results.iter().filter(|r| r.outcome == Ok(true)).count(), 32);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn submit(&self, task: impl Into<Task<P>>) -> Result<TaskId, SubmitError<P>> {
+    pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<TaskId, SubmitError<P>> {
         self.submit_through(Door::InsideUnbounded, task.into())
     }
 
@@ -157,7 +157,7 @@ impl<'a, P> Attempt<'a, P> {
     ///
     /// [`SubmitError::Full`] if there is no room; [`SubmitError::Closed`] once
     /// the queue has been cancelled.
-    pub fn try_submit(&self, task: impl Into<Task<P>>) -> Result<TaskId, SubmitError<P>> {
+    pub fn try_submit<T: Into<Task<P>>>(&self, task: T) -> Result<TaskId, SubmitError<P>> {
         self.submit_through(Door::Inside, task.into())
     }
 

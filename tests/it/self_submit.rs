@@ -1,6 +1,7 @@
 //! Handlers that submit to their own queue, and handlers that wait for
 //! somebody who submits.
 
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -90,6 +91,35 @@ fn a_submit_by_the_attempt_keeps_what_the_task_asks_for() {
         let payloads: Vec<_> = tasks.iter().map(|task| task.payload).collect();
         assert_eq!(payloads, [0, 2, 1, 99]);
         assert_eq!(tasks[3], odd_task());
+    });
+}
+
+type Once = Cell<Option<Box<dyn FnOnce() -> u32 + Send>>>;
+
+#[test]
+fn a_submit_by_the_attempt_can_name_the_payload() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, Once>| {
+                let value = attempt.payload.take().unwrap()();
+                // A closure becomes that box only where its type is known.
+                if value == 0 {
+                    attempt
+                        .submit::<Once>(Cell::new(Some(Box::new(|| 1))))
+                        .unwrap();
+                    attempt
+                        .try_submit::<Once>(Cell::new(Some(Box::new(|| 2))))
+                        .unwrap();
+                }
+                Ok::<_, &str>(value)
+            },
+            QueueOptions::new(8, 1).max_retries(0),
+        )
+        .unwrap();
+        queue
+            .submit::<Once>(Cell::new(Some(Box::new(|| 0))))
+            .unwrap();
+        assert_eq!(values(queue.drain()), [0, 1, 2]);
     });
 }
 
