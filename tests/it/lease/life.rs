@@ -272,3 +272,50 @@ fn two_workers_that_put_back_everything_once_both_end_after_close() {
         }
     });
 }
+
+/// Fills a batch of up to four leases and deals with it: every third item goes
+/// back once. Returns how many were done with.
+fn work_through_a_batch<'a>(queue: &'a PriorityQueue<u32>, first: Lease<'a, u32>) -> usize {
+    let mut batch = vec![first];
+    while batch.len() < 4 {
+        let Ok(lease) = queue.try_lease() else { break };
+        batch.push(lease);
+    }
+    let mut done = 0;
+    for lease in batch {
+        if *lease % 3 == 0 && Lease::retries(&lease) == 0 {
+            assert_eq!(Lease::retry_after(lease, ms(1)), Ok(()));
+        } else {
+            done += 1;
+        }
+    }
+    done
+}
+
+#[test]
+fn two_workers_that_lease_in_batches_both_end_after_close() {
+    within(|| {
+        for _ in 0..20 {
+            let queue = PriorityQueue::new(50);
+            let done = thread::scope(|scope| {
+                let workers = [(); 2].map(|()| {
+                    scope.spawn(|| {
+                        let mut done = 0;
+                        while let Some(first) = queue.lease() {
+                            done += work_through_a_batch(&queue, first);
+                        }
+                        done
+                    })
+                });
+                assert_eq!(queue.push_all((0..50).map(|n| (0, n))), Ok(50));
+                queue.close();
+                workers
+                    .into_iter()
+                    .map(|worker| worker.join().unwrap())
+                    .sum::<usize>()
+            });
+            assert_eq!(done, 50);
+            assert!(is_idle(&queue));
+        }
+    });
+}
