@@ -274,7 +274,8 @@ fn two_workers_that_put_back_everything_once_both_end_after_close() {
 }
 
 /// Fills a batch of up to four leases and deals with it: every third item goes
-/// back once. Returns how many were done with.
+/// back once, and one of them for longer, so that both workers sleep before it
+/// comes. Returns how many were done with.
 fn work_through_a_batch<'a>(queue: &'a PriorityQueue<u32>, first: Lease<'a, u32>) -> usize {
     let mut batch = vec![first];
     while batch.len() < 4 {
@@ -284,7 +285,8 @@ fn work_through_a_batch<'a>(queue: &'a PriorityQueue<u32>, first: Lease<'a, u32>
     let mut done = 0;
     for lease in batch {
         if *lease % 3 == 0 && Lease::retries(&lease) == 0 {
-            assert_eq!(Lease::retry_after(lease, ms(1)), Ok(()));
+            let delay = if *lease == 0 { ms(5) } else { ms(1) };
+            assert_eq!(Lease::retry_after(lease, delay), Ok(()));
         } else {
             done += 1;
         }
