@@ -25,7 +25,7 @@ pub(crate) struct Shared<P> {
     pub(crate) backpressure: BackpressureStrategy,
     /// Set under the monitor's lock, and read by nothing but handlers.
     pub(crate) cancel_token: CancelToken,
-    /// Set before anything can be submitted.
+    /// Set before the queue is handed out, and asked by nobody before that.
     workers: OnceLock<Box<[thread::ThreadId]>>,
     /// Gone once the workers have left, so that the stream of results ends.
     publisher: Mutex<Option<Arc<dyn Publish<P>>>>,
@@ -86,7 +86,8 @@ impl<P> Shared<P> {
     /// here and now. The caller leases those tasks meanwhile, so the queue is
     /// not idle before their results can be received.
     pub(crate) fn cancel(&self) {
-        // Taken first: while anything is left there is a publisher.
+        // Taken first: while anything is left there is a publisher, but once it
+        // is cancelled the workers may leave, and with them the publisher goes.
         let publisher = self.publisher.lock().clone();
         let leftover = self.monitor.cancel(|| self.cancel_token.cancel());
         let count = leftover.len();

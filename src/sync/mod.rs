@@ -7,6 +7,12 @@
 //! that could make two runs of one schedule differ (locks, threads, time, random
 //! seeds) passes through here, so the rest of the crate cannot tell which of
 //! the two it is built on.
+//!
+//! `Arc` and `OnceLock` are used outside it as `std` has them, and a model does
+//! not see them. It need not: nobody waits for one, and what happens is the same
+//! whoever comes first or last. Of the two `OnceLock`s one holds the ids of the
+//! workers, set before the queue is handed out, the other a sender of results:
+//! any sender is as good, and who finds none asks the outbox, under its lock.
 
 #[cfg(not(any(loom, shuttle)))]
 mod native;
