@@ -90,7 +90,8 @@ impl<'a, P> Attempt<'a, P> {
         self.shared.cancel_token.is_cancelled()
     }
 
-    /// The same question for threads that help this handler.
+    /// Tells threads that help this handler whether the queue has been cancelled,
+    /// as [`is_cancelled`](Self::is_cancelled) tells the handler.
     pub fn cancel_token(&self) -> CancelToken {
         self.shared.cancel_token.clone()
     }
@@ -108,6 +109,10 @@ impl<'a, P> Attempt<'a, P> {
     /// Says how long to wait before the next attempt, in place of the backoff,
     /// and hands the error back. It does not give the task more retries than
     /// it has.
+    ///
+    /// The delay is taken as it is, without the backoff's cap and jitter. One too
+    /// long for an [`Instant`](std::time::Instant) ends only when the queue is
+    /// cancelled.
     ///
     /// It counts only if this attempt returns `Err`. Of this and
     /// [`permanent`](Self::permanent) the last call wins.
@@ -151,7 +156,11 @@ impl<'a, P> Attempt<'a, P> {
         self.submit_through(Door::InsideUnbounded, task.into())
     }
 
-    /// The same, but only if there is room.
+    /// Submits a task to this queue if there is room. Never blocks, and works
+    /// even while the queue drains.
+    ///
+    /// Like one of [`submit`](Self::submit) it stays accepted if this attempt
+    /// fails.
     ///
     /// # Errors
     ///

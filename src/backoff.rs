@@ -14,7 +14,9 @@ use crate::task::TaskId;
 /// attempt (0.2 s, 0.4 s, 0.8 s, ...), at most 60 s, without jitter.
 ///
 /// Every delay is finite and at most the cap, for every attempt number and
-/// every setting: the arithmetic saturates.
+/// every setting: the arithmetic saturates. One that is too long for an
+/// [`Instant`](std::time::Instant), which only a constant or custom backoff or a
+/// cap beyond the default can make it, ends only when the queue is cancelled.
 ///
 /// # Examples
 ///
@@ -78,7 +80,8 @@ impl Backoff {
         }
     }
 
-    /// No delay: a failed task goes straight to the back of its line.
+    /// No delay: a failed task goes straight to the back of its line, or, with
+    /// [`HoldWorker`](crate::RetryWaits::HoldWorker), is tried again at once.
     pub fn none() -> Self {
         Self::constant(Duration::ZERO)
     }
@@ -115,7 +118,8 @@ impl Backoff {
         self
     }
 
-    /// Sets the longest delay.
+    /// Sets the longest delay. It does not apply to
+    /// [`Attempt::retry_after`](crate::Attempt::retry_after).
     #[must_use]
     pub fn cap(mut self, cap: Duration) -> Self {
         self.cap = cap;

@@ -109,7 +109,13 @@ impl<'a, T> Lease<'a, T> {
 
     /// Is done with this item and leases the next, with one lock for both.
     /// Blocks while nothing is ready; `None` as for
-    /// [`PriorityQueue::pop`](crate::PriorityQueue::pop).
+    /// [`PriorityQueue::pop`](crate::PriorityQueue::pop). If this thread holds
+    /// another lease of the queue, that may be for ever.
+    ///
+    /// # Panics
+    ///
+    /// If the item's destructor does. The item is done with all the same, and no
+    /// other is leased.
     pub fn next(mut lease: Self) -> Option<Self> {
         let monitor = lease.monitor;
         let owed = SettleOnDrop { monitor };

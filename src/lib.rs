@@ -35,12 +35,21 @@
 //! - The greatest priority first; equal priorities in the order accepted.
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
-//! - A panic of yours on a worker is contained: the worker lives on.
+//! - A panic of yours on a worker is contained: the worker lives on. (That needs
+//!   `panic = "unwind"`, which is the default.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
 //!   a busy one looks again for some tens of microseconds at the most, and then
 //!   sleeps.
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
+//!
+//! What is said in the log ([`log`]):
+//!
+//! | level | what |
+//! | --- | --- |
+//! | error | a destructor, or a worker's thread, panicked |
+//! | warn | tasks were dropped by their queue's strategy; a queue was dropped with results that nobody took, or on its own worker |
+//! | debug | an attempt failed and is to be followed by another, and when |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.

@@ -6,7 +6,9 @@ use crate::backoff::Backoff;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackpressureStrategy {
-    /// Wait for room.
+    /// Wait for room. One of the queue's own workers, which could be waiting for
+    /// itself, gets the new task back instead, as
+    /// [`SubmitError::WouldDeadlock`](crate::SubmitError::WouldDeadlock).
     #[default]
     Block,
     /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped)
@@ -126,7 +128,9 @@ impl QueueOptions {
     }
 
     /// The worker threads are called `prefix-1`, `prefix-2` and so on;
-    /// `taskshelf-1` by default.
+    /// `taskshelf-1` by default. A prefix with a NUL byte in it is an error when
+    /// the queue is built. Linux keeps the first 15 bytes of a thread's name, so
+    /// tools such as `top` show no number after a long prefix.
     pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
         self.thread_name = prefix.into();
         self

@@ -371,8 +371,13 @@ impl<T> PriorityQueue<T> {
         self.monitor.close()
     }
 
-    /// Closes the queue and hands back everything that was not taken, in
-    /// order. What is leased can no longer come back.
+    /// Closes the queue and hands back everything that was not taken: what is
+    /// ready in the order in which it would have been taken, then what waits for
+    /// its time, the earliest due first. A second call hands back nothing.
+    ///
+    /// Blocked pushers get their items back, as from any closed queue, and
+    /// blocked consumers are told that nothing can come any more: what is leased
+    /// can no longer come back.
     #[must_use = "these are the items that nobody took"]
     pub fn abort(&self) -> Vec<T> {
         let leftover = self.monitor.abort();
@@ -380,7 +385,9 @@ impl<T> PriorityQueue<T> {
     }
 
     /// A guard that closes the queue when it is dropped, so that a producer
-    /// that panics does not leave the consumers waiting for ever.
+    /// that panics does not leave the consumers waiting for ever, nor a consumer
+    /// that panics the producers. The first of several guards to be dropped
+    /// closes the queue for all.
     pub fn close_on_drop(&self) -> CloseOnDrop<'_, T> {
         CloseOnDrop { queue: self }
     }

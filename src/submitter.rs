@@ -133,7 +133,8 @@ impl<P> Submitter<P> {
     ///
     /// # Errors
     ///
-    /// The task, if there was no room in time, or the queue is closed.
+    /// The task, if there was no room in time (on a worker of the queue as
+    /// anywhere else), or the queue is closed.
     pub fn submit_deadline<T: Into<Task<P>>>(
         &self,
         task: T,

@@ -47,10 +47,11 @@ use crate::worker::Worker;
 /// | [`cancel`](Self::cancel) | refused | settled unrun, at once | finish, and are not retried | at once |
 /// | [`abort`](Self::abort) | refused | settled unrun, at once | finish, and are not retried | all results, threads joined |
 /// | drop | refused | as `drain`; as `abort` while unwinding | finish | threads joined |
+/// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log |
 ///
-/// A thread cannot be killed: a handler that never returns holds up all of
-/// these but `close` and `cancel`. A handler that runs for long should look at
-/// [`Attempt::is_cancelled`].
+/// A thread cannot be killed: for a handler that never returns, `drain`,
+/// `abort` and drop wait for ever, and `drain_timeout` hands the queue back. A
+/// handler that runs for long should look at [`Attempt::is_cancelled`].
 ///
 /// # Handlers that consume their payload
 ///
@@ -92,8 +93,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Errors
     ///
-    /// If the options ask for no capacity or no workers, or if a thread could
-    /// not be started; those that had been are joined first.
+    /// If the options ask for no capacity or no workers, if the thread name has
+    /// a NUL byte in it, or if a thread could not be started; those that had
+    /// been are joined first.
     ///
     /// # Examples
     ///
@@ -228,7 +230,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.submit_timeout(task, timeout)
     }
 
-    /// Submits a task; waits for room, but not beyond `deadline`.
+    /// Submits a task; waits for room, but not beyond `deadline`. See
+    /// [`Submitter::submit_deadline`].
     ///
     /// # Errors
     ///
@@ -397,9 +400,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers, which cannot join itself: that
-    /// attempt fails, and the queue is dropped, so its other tasks finish but
-    /// their results are lost.
+    /// On one of the queue's own workers, which cannot join itself. That attempt
+    /// fails, and the queue is dropped there: it is closed, its other tasks
+    /// finish, and their results reach only receivers that were made before.
     #[must_use = "some of the results may be failed tasks"]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("drain");
@@ -436,7 +439,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers.
+    /// On one of the queue's own workers, with the same consequences as for
+    /// [`drain`](Self::drain).
     pub fn drain_timeout(mut self, timeout: Duration) -> Result<Vec<WorkerResult<P, R, E>>, Self> {
         self.refuse_own_worker("drain_timeout");
         self.shared().monitor.close();
@@ -448,11 +452,13 @@ impl<P, R, E> TaskQueue<P, R, E> {
     }
 
     /// [`cancel`](Self::cancel), then [`drain`](Self::drain): the results
-    /// include the aborted tasks.
+    /// include the aborted tasks. Blocks until every handler that runs has
+    /// returned.
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers.
+    /// On one of the queue's own workers, with the same consequences as for
+    /// [`drain`](Self::drain): the queue is closed there, not cancelled.
     #[must_use = "some of the results may be aborted tasks"]
     pub fn abort(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("abort");
