@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn sleepers_are_told_apart_however_many_there_were() {
-        let mut line = Line::new();
+        let mut line = Line::new(MAX_PASSES);
         let early = line.join(Turn::Newcomer, 'e');
         line.next = u64::MAX - 3;
         let [_, b, c] = ['a', 'b', 'c'].map(|name| line.join(Turn::Newcomer, name));

@@ -123,7 +123,7 @@ fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
 fn who_loses_the_race_keeps_the_count_of_those_who_passed() {
     let mut model = Model::new(8);
     let mut loser = model.sleep(Side::Work, "loser");
-    for _ in 0..crate::line::MAX_PASSES {
+    for _ in 0..MAX_PASSES {
         model.push(1);
         assert_eq!(model.woken(), ["loser"]);
         assert!(model.take(Turn::Newcomer).is_some(), "it is faster");
