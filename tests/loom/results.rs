@@ -3,36 +3,49 @@
 use std::sync::Arc;
 
 use loom::thread;
-use taskshelf::{Attempt, Backoff, QueueOptions};
+use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits};
 
 use crate::support::{
-    Bound::*, Fault, Meeting, echo, lose_a_result, model, start, zero_fails_once,
+    Bound::*, Fault, Meeting, SECOND, echo, lose_a_result, model, payloads, start, zero_fails_once,
 };
 
 // A wrong sum would mean that a change of the books is made in two critical
 // sections; a missing result, that a task was settled before it was published.
 fn snapshots(fault: Fault) {
-    model(Preemptions(4), 7_400).check(move || {
+    // Where the second snapshot sees the task, if it was accepted by then:
+    // ready, waiting, running, settled.
+    let expected = [
+        [0, 0, 0, 0],
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 1],
+    ];
+    model(Preemptions(4), 7_400).outcomes(expected, move || {
         let options = QueueOptions::new(2, 1).backoff(Backoff::none());
         let queue = start(zero_fails_once, options);
         let (submitter, results) = (queue.submitter(), queue.results());
         let observer = thread::spawn(move || {
-            for _ in 0..2 {
+            let snapshots = [(); 2].map(|()| {
                 let stats = submitter.stats();
                 assert!(results.len() as u64 >= stats.settled, "the results");
                 assert_eq!(
                     stats.accepted,
                     stats.ready + stats.waiting + stats.running + stats.settled
                 );
-            }
+                stats
+            });
+            let last = &snapshots[1];
+            [last.ready, last.waiting, last.running, last.settled]
         });
         queue.submit(0).unwrap();
         lose_a_result(&queue, fault);
         queue.wait_idle();
         assert_eq!(queue.stats().retries, 1);
         assert_eq!(queue.results().len(), 1, "the results");
-        observer.join().unwrap();
+        let seen = observer.join().unwrap();
         assert_eq!(queue.into_inner().drain().len(), 1, "the results");
+        seen
     });
 }
 
@@ -106,6 +119,73 @@ fn a_stream_that_begins_late_has_every_result() {
 #[should_panic(expected = "the outcomes")]
 fn a_stream_that_begins_late_has_every_result_can_fail() {
     late_stream(Fault::NoRace);
+}
+
+// A hang would mean that a stream which begins while two workers publish does
+// not end; a wrong set, that the one that came to it second lost its result, or
+// that a result was both kept and sent. How they are ordered is up to the two.
+fn late_stream_of_two(fault: Fault) {
+    model(Preemptions(3), 10_000).outcomes([0, 1, 2], move || {
+        let queue = start(echo, QueueOptions::new(2, 2));
+        queue.submit(1).unwrap();
+        queue.submit(2).unwrap();
+        queue.close();
+        if fault == Fault::NoRace {
+            queue.wait_idle();
+        }
+        let results = queue.results();
+        let kept = results.len();
+        let results: Vec<_> = results.iter().collect();
+        assert_eq!(payloads(&results), [1, 2]);
+        kept
+    });
+}
+
+#[test]
+fn a_stream_that_begins_between_two_workers_has_every_result() {
+    late_stream_of_two(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_stream_that_begins_between_two_workers_has_every_result_can_fail() {
+    late_stream_of_two(Fault::NoRace);
+}
+
+// The same where a canceller publishes beside the worker: each of the two tasks
+// is published by one of them.
+fn late_stream_and_cancel(fault: Fault) {
+    // How many results the stream begins with, and how many tasks were aborted.
+    let expected = (0..=2).flat_map(|kept| (0..=2).map(move |aborted| (kept, aborted)));
+    model(Preemptions(3), 3_000).outcomes(expected, move || {
+        let queue = start(echo, QueueOptions::new(2, 1));
+        queue.submit_all([1, 2]).unwrap();
+        queue.close();
+        let submitter = queue.submitter();
+        let canceller = thread::spawn(move || {
+            if fault != Fault::NoCancel {
+                submitter.cancel();
+            }
+        });
+        let results = queue.results();
+        let kept = results.len();
+        let results: Vec<_> = results.iter().collect();
+        canceller.join().unwrap();
+        assert_eq!(payloads(&results), [1, 2]);
+        let aborted = results.iter().filter(|r| r.outcome.is_err()).count();
+        (kept, aborted)
+    });
+}
+
+#[test]
+fn a_stream_that_begins_between_a_worker_and_a_canceller_has_every_result() {
+    late_stream_and_cancel(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the outcomes")]
+fn a_stream_that_begins_between_a_worker_and_a_canceller_has_every_result_can_fail() {
+    late_stream_and_cancel(Fault::NoCancel);
 }
 
 // A hang would mean that the end of the results is told to one receiver of two.
@@ -200,4 +280,96 @@ fn no_payload_and_no_result_is_leaked() {
 #[should_panic(expected = "leak")]
 fn no_payload_and_no_result_is_leaked_can_fail() {
     tracked_payloads(Fault::Leak);
+}
+
+/// A payload, and an error, that loom misses if nobody drops it.
+type Tracked = loom::sync::Arc<u32>;
+
+fn fails_with_its_payload(attempt: &Attempt<'_, Tracked>) -> Result<(), Tracked> {
+    Err(attempt.payload.clone())
+}
+
+// A leak would mean that a task which is cancelled before or in its delay stays
+// behind, or the error that the delay was for.
+fn tracked_delays(waits: RetryWaits, fault: Fault) {
+    // Whether it was seen to wait, and whether it failed before the cancel.
+    let expected = [(false, false), (false, true), (true, false)];
+    model(Exhaustive, 130).outcomes(expected, move || {
+        let queue = start(
+            fails_with_its_payload,
+            QueueOptions::new(1, 1)
+                .backoff(Backoff::constant(SECOND))
+                .retry_waits(waits),
+        );
+        let payload = Tracked::new(1);
+        if fault == Fault::Leak {
+            std::mem::forget(payload.clone());
+        }
+        queue.submit(payload).unwrap();
+        let submitter = queue.submitter();
+        let waited = submitter.stats().waiting == 1;
+        queue.cancel();
+        drop(queue);
+        let stats = submitter.stats();
+        assert_eq!(stats.settled, 1);
+        (waited, stats.failed == 1)
+    });
+}
+
+#[test]
+fn nothing_of_a_task_cancelled_while_it_waits_is_leaked() {
+    tracked_delays(RetryWaits::FreeWorker, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "leak")]
+fn nothing_of_a_task_cancelled_while_it_waits_is_leaked_can_fail() {
+    tracked_delays(RetryWaits::FreeWorker, Fault::Leak);
+}
+
+#[test]
+fn nothing_of_a_task_cancelled_in_its_workers_hands_is_leaked() {
+    tracked_delays(RetryWaits::HoldWorker, Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "leak")]
+fn nothing_of_a_task_cancelled_in_its_workers_hands_is_leaked_can_fail() {
+    tracked_delays(RetryWaits::HoldWorker, Fault::Leak);
+}
+
+// A leak would mean that the results in a stream outlive the queue and the last
+// receiver, whichever of the two goes first.
+fn tracked_stream(fault: Fault) {
+    // How many results were there when the receiver went.
+    model(Exhaustive, 2_600).outcomes([0, 1, 2], move || {
+        let queue = start(
+            fails_with_its_payload,
+            QueueOptions::new(2, 1).max_retries(0),
+        );
+        let results = queue.results();
+        queue.submit(Tracked::new(1)).unwrap();
+        queue.submit(Tracked::new(2)).unwrap();
+        let receiver = thread::spawn(move || {
+            let left = results.len();
+            match fault {
+                Fault::Leak => std::mem::forget(results.recv()),
+                _ => drop(results),
+            }
+            left
+        });
+        drop(queue);
+        receiver.join().unwrap()
+    });
+}
+
+#[test]
+fn no_result_that_nobody_received_is_leaked() {
+    tracked_stream(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "leak")]
+fn no_result_that_nobody_received_is_leaked_can_fail() {
+    tracked_stream(Fault::Leak);
 }
