@@ -8,8 +8,8 @@ use taskshelf::model::advance;
 use taskshelf::{Attempt, Backoff, Lease, PriorityQueue, QueueOptions, RetryWaits};
 
 use crate::support::{
-    Bound::*, Fault, Fragile, Meeting, SECOND, beside, echo, model, model_in_odd_worlds, start,
-    zero_fails_once,
+    Bound::*, Fault, Fragile, Meeting, SECOND, beside, echo, model, model_in_odd_worlds, payloads,
+    start, zero_fails_once,
 };
 
 /// Moves the clock, unless the twin is about that.
@@ -264,47 +264,72 @@ fn an_aborted_queue_hands_out_a_retried_item_once_can_fail() {
     abort_and_retry(Fault::LeaseForgotten);
 }
 
-// A hang would mean that the workers left, or slept without the time, while a
+// A hang would mean that the worker left, or slept without the time, while a
 // retry was pending.
-fn retry_in_a_closed_queue(workers: usize, fault: Fault) {
-    let exploration = match workers {
-        1 => model(Preemptions(4), 3_100),
-        _ => model(Preemptions(2), 950),
-    };
-    exploration.in_both_orders().check(move || {
-        let queue = start(zero_fails_once, options(1, workers));
-        queue.submit(0).unwrap();
-        let submitter = queue.submitter();
-        let closer = thread::spawn(move || submitter.close());
-        advance(SECOND);
-        pass(Duration::MAX, fault);
-        let results = queue.into_inner().drain();
-        closer.join().unwrap();
-        assert_eq!(results.len(), 1);
-        assert_eq!(results[0].attempts, 2);
-    });
+fn retry_in_a_closed_queue(fault: Fault) {
+    model(Preemptions(4), 3_100)
+        .in_both_orders()
+        .check(move || {
+            let queue = start(zero_fails_once, options(1, 1));
+            queue.submit(0).unwrap();
+            let submitter = queue.submitter();
+            let closer = thread::spawn(move || submitter.close());
+            advance(SECOND);
+            pass(Duration::MAX, fault);
+            let results = queue.into_inner().drain();
+            closer.join().unwrap();
+            assert_eq!(results.len(), 1);
+            assert_eq!(results[0].attempts, 2);
+        });
 }
 
 #[test]
 fn a_close_at_any_point_of_a_retry_waits_for_it() {
-    retry_in_a_closed_queue(1, Fault::None);
+    retry_in_a_closed_queue(Fault::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_close_at_any_point_of_a_retry_waits_for_it_can_fail() {
-    retry_in_a_closed_queue(1, Fault::ClockStands);
+    retry_in_a_closed_queue(Fault::ClockStands);
+}
+
+// A hang would mean that one of the workers left, for the other would see to
+// the retry: that adds a task and waits for it, which takes both.
+fn retry_that_needs_both_workers(fault: Fault) {
+    model(Preemptions(3), 4_800)
+        .in_both_orders()
+        .check(move || {
+            let meeting = Arc::new(Meeting::default());
+            let queue = start(
+                move |attempt: &Attempt<'_, u32>| {
+                    zero_fails_once(attempt)?;
+                    if attempt.payload == 0 && fault != Fault::NobodySubmits {
+                        attempt.submit(1).unwrap();
+                    }
+                    meeting.meet(2);
+                    echo(attempt)
+                },
+                options(1, 2),
+            );
+            queue.submit(0).unwrap();
+            queue.close();
+            advance(SECOND);
+            advance(Duration::MAX);
+            let results = queue.into_inner().drain();
+            assert_eq!(payloads(&results), [0, 1]);
+        });
 }
 
 #[test]
 fn of_two_workers_neither_leaves_while_a_retry_is_pending() {
-    retry_in_a_closed_queue(2, Fault::None);
+    retry_that_needs_both_workers(Fault::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn of_two_workers_neither_leaves_while_a_retry_is_pending_can_fail() {
-    retry_in_a_closed_queue(2, Fault::ClockStands);
+    retry_that_needs_both_workers(Fault::NobodySubmits);
 }
 
 // A hang would mean that the worker that watched the time took the other task,
@@ -355,7 +380,7 @@ fn retry_and_submit(waits: RetryWaits, fault: Fault) {
         producer.join().unwrap();
         clock.join().unwrap();
         let results = queue.into_inner().drain();
-        assert_eq!(results.len(), 2);
+        assert_eq!(payloads(&results), [0, 1]);
         assert!(results.iter().all(|r| r.outcome.is_ok()));
         assert_eq!(results[0].attempts + results[1].attempts, 3);
     });
