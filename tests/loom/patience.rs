@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loom::thread::{self, JoinHandle};
-use taskshelf::model::{advance, large_from};
-use taskshelf::{PriorityQueue, PushError};
+use taskshelf::model::{advance, large_from, now, timed_waits};
+use taskshelf::{Attempt, PriorityQueue, PushError, PushTimeoutError, QueueOptions, TaskQueue};
 
-use crate::support::{Bound::*, Fault, beside, model, model_in_odd_worlds};
+use crate::support::{
+    Bound::*, Fault, Fragile, Meeting, SECOND, beside, model, model_in_odd_worlds, payloads, start,
+};
 
 const CAPACITY: usize = 4;
 
@@ -140,4 +142,159 @@ fn close_wakes_a_patient_pusher() {
 #[should_panic(expected = "deadlock")]
 fn close_wakes_a_patient_pusher_can_fail() {
     close_and_slot(Fault::NoClose);
+}
+
+// A hang would mean that an abort does not reach who is patient; a wrong sum,
+// that an item is in the queue and handed back too, or neither.
+fn abort_and_slot(fault: Fault) {
+    model(Exhaustive, 54).outcomes([true, false], move || {
+        let queue = full();
+        let pusher = beside(&queue, |queue| match queue.push(0, 4) {
+            Ok(()) => true,
+            Err(PushError(4)) => false,
+            Err(error) => panic!("{error}"),
+        });
+        let taker = beside(&queue, |queue| queue.try_pop().ok());
+        let mut items = match fault {
+            Fault::NoCancel => vec![],
+            _ => queue.abort(),
+        };
+        items.extend(taker.join().unwrap());
+        let pushed = pusher.join().unwrap();
+        items.sort();
+        let all = if pushed { 0..5 } else { 0..4 };
+        assert!(items.into_iter().eq(all), "the items");
+        pushed
+    });
+}
+
+#[test]
+fn abort_wakes_a_patient_pusher() {
+    abort_and_slot(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn abort_wakes_a_patient_pusher_can_fail() {
+    abort_and_slot(Fault::NoCancel);
+}
+
+// Nobody in would mean that who waits with a deadline gave the free slot up
+// when its patience ended, or reported a timeout without another look; a hang,
+// that its patience hides the deadline.
+fn slot_before_the_deadline(fault: Fault) {
+    model(Exhaustive, 5_200).outcomes([true, false], move || {
+        let queue = full();
+        let deadline = now() + SECOND;
+        let pusher = beside(&queue, move |queue| {
+            match queue.push_deadline(0, 4, deadline) {
+                Ok(()) => true,
+                Err(PushTimeoutError::Timeout(4)) => false,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        let taker = beside(&queue, |queue| queue.pop());
+        // Its patience ends in the first half, its time with the second.
+        advance(SECOND / 2);
+        let in_time = queue.len() < CAPACITY;
+        if fault != Fault::ClockStands {
+            advance(SECOND / 2);
+        }
+        assert!(taker.join().unwrap().is_some());
+        let pushed = pusher.join().unwrap();
+        assert!(pushed || !in_time, "the slot was free in time");
+        pushed
+    });
+}
+
+#[test]
+fn a_patient_pusher_with_a_deadline_uses_all_of_its_time() {
+    slot_before_the_deadline(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_patient_pusher_with_a_deadline_uses_all_of_its_time_can_fail() {
+    slot_before_the_deadline(Fault::ClockStands);
+}
+
+/// A queue with one worker, and with room for four tasks, that many submitted.
+/// The handler of `waits` waits for somebody at the meeting.
+fn full_with_a_worker(waits: u32) -> (Fragile<TaskQueue<u32, u32, ()>>, Arc<Meeting>) {
+    large_from(CAPACITY);
+    let meeting = Arc::new(Meeting::default());
+    let inside = Arc::clone(&meeting);
+    let queue = start(
+        move |attempt: &Attempt<'_, u32>| {
+            if attempt.payload == waits {
+                inside.meet(2);
+            }
+            Ok(attempt.payload)
+        },
+        QueueOptions::new(CAPACITY, 1),
+    );
+    queue.submit_all(0..4).unwrap();
+    (queue, meeting)
+}
+
+// A hang would mean that a submitter sleeps on although the worker has made much
+// room, and takes no more before the submitter is in: no clock helps it.
+fn much_room_from_a_worker(fault: Fault) {
+    model(Preemptions(4), 1_000).check(move || {
+        let (queue, meeting) = full_with_a_worker(2);
+        let submitter = queue.submitter();
+        let producer = thread::spawn(move || {
+            submitter.submit_all([4, 5]).unwrap();
+            if fault != Fault::NobodySubmits {
+                meeting.meet(2);
+            }
+        });
+        producer.join().unwrap();
+        let results = queue.into_inner().drain();
+        assert_eq!(payloads(&results), [0, 1, 2, 3, 4, 5]);
+    });
+}
+
+#[test]
+fn a_worker_calls_who_is_patient_once_there_is_much_room() {
+    much_room_from_a_worker(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_worker_calls_who_is_patient_once_there_is_much_room_can_fail() {
+    much_room_from_a_worker(Fault::NobodySubmits);
+}
+
+// A hang would mean that the one slot which the worker made stays free: its task
+// waits for the submitter, whose patience has an end.
+fn one_slot_from_a_worker(fault: Fault) {
+    // Whether the submitter was seen asleep.
+    model(Preemptions(3), 840).outcomes([true, false], move || {
+        let (queue, meeting) = full_with_a_worker(0);
+        let submitter = queue.submitter();
+        let producer = thread::spawn(move || {
+            if fault != Fault::NobodySubmits {
+                submitter.submit(4).unwrap();
+                meeting.meet(2);
+            }
+        });
+        let sleeps = timed_waits() == 1;
+        advance(Duration::MAX);
+        producer.join().unwrap();
+        let results = queue.into_inner().drain();
+        assert_eq!(payloads(&results), [0, 1, 2, 3, 4]);
+        sleeps
+    });
+}
+
+#[test]
+fn one_slot_that_a_worker_made_does_not_stay_free_for_ever() {
+    one_slot_from_a_worker(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn one_slot_that_a_worker_made_does_not_stay_free_for_ever_can_fail() {
+    one_slot_from_a_worker(Fault::NobodySubmits);
 }

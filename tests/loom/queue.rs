@@ -174,6 +174,45 @@ fn close_wakes_every_blocked_push_can_fail() {
     close_with_two_pushers(Fault::NoClose);
 }
 
+// A hang would mean that a consumer which took two items at once left a third,
+// and the other consumer asleep: it takes both to end the meeting.
+fn two_at_once_and_one(fault: Fault) {
+    model(Exhaustive, 270).check(move || {
+        let queue = Arc::new(PriorityQueue::new(3));
+        let meeting = Arc::new(Meeting::default());
+        let other = Arc::clone(&meeting);
+        let two = beside(&queue, move |queue| {
+            let mut buffer = Vec::new();
+            queue.pop_many(&mut buffer, 2);
+            meeting.meet(2);
+            buffer
+        });
+        let one = beside(&queue, move |queue| {
+            let item = queue.pop().unwrap();
+            other.meet(2);
+            item
+        });
+        let items = if fault == Fault::NobodySubmits { 1 } else { 3 };
+        queue.push_all((1..=items).map(|item| (0, item))).unwrap();
+        let mut popped = two.join().unwrap();
+        assert_eq!(popped.len(), 2);
+        popped.push(one.join().unwrap());
+        popped.sort();
+        assert_eq!(popped, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn what_a_pop_many_leaves_wakes_another_consumer() {
+    two_at_once_and_one(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn what_a_pop_many_leaves_wakes_another_consumer_can_fail() {
+    two_at_once_and_one(Fault::NobodySubmits);
+}
+
 // A hang would mean that a freed slot was left to a submitter that nobody woke.
 // Nothing is closed until both are in.
 fn slots_freed_one_by_one(capacity: usize, fault: Fault) {
