@@ -299,30 +299,35 @@ fn no_worker_sleeps_while_a_task_is_ready_can_fail() {
     tasks_that_meet(Fault::NobodySubmits);
 }
 
-// A hang would mean that the worker took the second task, left its room free,
-// and called nobody for it: its handler waits for the submitter that sleeps.
-fn handler_that_waits_for_a_submit(fault: Fault) {
-    model(Exhaustive, 2_400).check(move || {
-        let meeting = Arc::new(Meeting::default());
-        let inside = Arc::clone(&meeting);
+// A hang would mean that the worker took a task, left its room free, and called
+// nobody for it: the handler waits for the submitter that sleeps. The first task
+// it takes alone, the second as it settles the first.
+fn handlers_that_wait_for_a_submit(fault: Fault) {
+    model(Preemptions(4), 2_300).check(move || {
+        let meetings = [(); 2].map(|()| Arc::new(Meeting::default()));
+        let [first, second] = meetings.clone();
         let queue = start(
             move |attempt: &Attempt<'_, u32>| {
-                if attempt.payload == 2 {
-                    inside.meet(2);
+                match attempt.payload {
+                    1 => first.meet(2),
+                    2 => second.meet(2),
+                    _ => {}
                 }
                 echo(attempt)
             },
             QueueOptions::new(1, 1),
         );
+        let [first, second] = meetings;
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
         let submitter = queue.submitter();
         let producer = thread::spawn(move || {
             if fault != Fault::NobodySubmits {
                 submitter.submit(3).unwrap();
-                meeting.meet(2);
+                second.meet(2);
             }
         });
+        first.meet(2);
         producer.join().unwrap();
         assert_eq!(payloads(&queue.into_inner().drain()), [1, 2, 3]);
     });
@@ -330,11 +335,11 @@ fn handler_that_waits_for_a_submit(fault: Fault) {
 
 #[test]
 fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it() {
-    handler_that_waits_for_a_submit(Fault::None);
+    handlers_that_wait_for_a_submit(Fault::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it_can_fail() {
-    handler_that_waits_for_a_submit(Fault::NobodySubmits);
+    handlers_that_wait_for_a_submit(Fault::NobodySubmits);
 }
