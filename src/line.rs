@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_everybody_has_left_may_be_passed() {
+        let mut line = Line::new(MAX_PASSES);
+        let sleeper = line.join(Turn::Newcomer, 'a');
+        (0..MAX_PASSES).for_each(|_| line.passed(Turn::Newcomer));
+        assert!(!line.lets_pass(Turn::Newcomer));
+        line.leave(sleeper); // its time ran out
+        assert!(line.lets_pass(Turn::Newcomer));
+    }
+
+    #[test]
     fn who_loses_the_race_again_and_again_is_not_passed_for_ever() {
         let mut line = Line::new(MAX_PASSES);
         let mut sleeper = line.join(Turn::Newcomer, 'a');
