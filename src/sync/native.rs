@@ -18,14 +18,16 @@ const LOCK_FIRST_SPINS: u32 = 10;
 const LOCK_SPIN_ROUNDS: u32 = 6;
 const LOCK_YIELDS: u32 = 2;
 
-/// How often a thread that lacks something looks again before it sleeps.
-pub(crate) const fn looks() -> u32 {
-    SPIN_LOOKS + YIELD_LOOKS
-}
-/// The first looks, after 4, 8, 16, ... pauses of the processor.
+/// The first looks of a thread that lacks something, after 4, 8, 16, ... pauses of
+/// the processor.
 pub(crate) const SPIN_LOOKS: u32 = 6;
 /// The others, after giving the core away for 2, 4, 8, ... us.
 const YIELD_LOOKS: u32 = 4;
+
+/// How often it looks again before it sleeps.
+pub(crate) const fn looks() -> u32 {
+    SPIN_LOOKS + YIELD_LOOKS
+}
 
 /// From here on a queue is so large that it will not be empty before a submitter
 /// that was woken late is back.
