@@ -41,13 +41,14 @@ impl Progress {
 impl<P> Job<P> {
     #[inline]
     pub(crate) fn new(task: Task<P>) -> Self {
-        let extra = (task.id.is_some() || task.retries.is_some()).then(|| {
-            Box::new(Extra {
-                id: task.id,
-                retries: task.retries,
+        let extra = match (task.id, task.retries) {
+            (None, None) => None,
+            (id, retries) => Some(Box::new(Extra {
+                id,
+                retries,
                 progress: None,
-            })
-        });
+            })),
+        };
         Self {
             payload: task.payload,
             number: 0,

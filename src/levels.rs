@@ -94,15 +94,34 @@ impl<T> Levels<T> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let place = self.occupied.checked_ilog2()? as usize;
-        let line = &mut self.lines[place];
-        let item = line.pop_front();
-        if line.is_empty() {
-            self.occupied &= !(1 << place);
-            if line.capacity() > KEPT_CAPACITY {
-                *line = VecDeque::new();
-            }
+        let item = self.lines[place].pop_front();
+        if self.lines[place].is_empty() {
+            self.vacate(place);
         }
         item
+    }
+
+    /// Takes up to `limit` items of the greatest priority, the first first.
+    pub(crate) fn pop_many(&mut self, limit: usize, each: impl FnMut(T)) -> usize {
+        let Some(place) = self.occupied.checked_ilog2() else {
+            return 0;
+        };
+        let line = &mut self.lines[place as usize];
+        let taken = limit.min(line.len());
+        line.drain(..taken).for_each(each);
+        if line.is_empty() {
+            self.vacate(place as usize);
+        }
+        taken
+    }
+
+    /// A line has run empty.
+    #[inline]
+    fn vacate(&mut self, place: usize) {
+        self.occupied &= !(1 << place);
+        if self.lines[place].capacity() > KEPT_CAPACITY {
+            self.lines[place] = VecDeque::new();
+        }
     }
 }
 

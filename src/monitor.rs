@@ -350,9 +350,7 @@ impl<T> Monitor<T> {
             while items.len() > 0 {
                 let refusal = match state.admission(terms.door, look.turn) {
                     Admission::Open => {
-                        if let Some((priority, item)) = items.next() {
-                            number = state.accept(priority, item, terms.door, look.turn, &stamp);
-                        }
+                        number = state.accept_many(items, terms.door, look.turn, &stamp);
                         continue;
                     }
                     Admission::Closed => NotAccepted::Closed,
@@ -407,15 +405,8 @@ impl<T> Monitor<T> {
         // Not under the lock, where a short list grows while others wait.
         buffer.reserve(limit.min(64));
         self.take(Wait::Forever, |state, first| {
-            let mut taken = 1;
             buffer.push(first.item);
-            while taken < limit {
-                let Some(entry) = state.take_ready(Turn::Newcomer) else {
-                    break;
-                };
-                buffer.push(entry.item);
-                taken += 1;
-            }
+            let taken = 1 + state.take_more(limit - 1, |item| buffer.push(item));
             state.settle(Outcome::Succeeded, taken);
             taken
         })

@@ -40,6 +40,7 @@ impl<P, R, E> Publisher<P, R, E> {
     }
 
     /// Publishes the one result of a task, and says how to settle it.
+    #[inline]
     pub(crate) fn publish(
         &self,
         task: Task<P>,
@@ -47,39 +48,55 @@ impl<P, R, E> Publisher<P, R, E> {
         attempts: u32,
         duration: Duration,
     ) -> Outcome {
-        let settled = match &outcome {
-            Ok(_) => Outcome::Succeeded,
-            Err(TaskError::Failed(_)) => Outcome::Failed,
-            Err(TaskError::Panicked(_)) => Outcome::Panicked,
-            Err(TaskError::Aborted) => Outcome::Aborted,
-        };
-        let (task_id, outcome) = match outcome {
+        match outcome {
             Ok(value) => {
-                let id = task.id.expect(HAS_AN_ID);
+                let task_id = task.id.expect(HAS_AN_ID);
                 discard(task.payload);
-                (id, Ok(value))
+                self.put(WorkerResult {
+                    task_id,
+                    outcome: Ok(value),
+                    attempts,
+                    duration,
+                });
+                Outcome::Succeeded
             }
-            Err(error) => {
-                let id = task.accepted_id().clone();
-                let task = Box::new(task);
-                (id, Err(Failure { task, error }))
-            }
+            Err(error) => self.publish_failure(task, error, attempts, duration),
+        }
+    }
+
+    #[cold]
+    fn publish_failure(
+        &self,
+        task: Task<P>,
+        error: TaskError<E>,
+        attempts: u32,
+        duration: Duration,
+    ) -> Outcome {
+        let settled = match &error {
+            TaskError::Failed(_) => Outcome::Failed,
+            TaskError::Panicked(_) => Outcome::Panicked,
+            TaskError::Aborted => Outcome::Aborted,
         };
-        let result = WorkerResult {
+        let task_id = task.accepted_id().clone();
+        let task = Box::new(task);
+        self.put(WorkerResult {
             task_id,
-            outcome,
+            outcome: Err(Failure { task, error }),
             attempts,
             duration,
-        };
-        if let Some(unwanted) = self.put(result) {
+        });
+        settled
+    }
+
+    fn put(&self, result: WorkerResult<P, R, E>) {
+        if let Some(unwanted) = self.send(result) {
             discard_result(unwanted);
         }
-        settled
     }
 
     /// Hands back a result that nobody wants.
     #[inline]
-    fn put(&self, result: WorkerResult<P, R, E>) -> Option<WorkerResult<P, R, E>> {
+    fn send(&self, result: WorkerResult<P, R, E>) -> Option<WorkerResult<P, R, E>> {
         if let Some(stream) = self.stream.get() {
             // Refused if the queue and all receivers are gone.
             return stream.send(result).err().map(|refused| refused.0);
@@ -90,7 +107,7 @@ impl<P, R, E> Publisher<P, R, E> {
             Put::ToStream(stream, result) => {
                 // Another worker may have been faster; its sender is as good.
                 let _ = self.stream.set(stream);
-                self.put(result)
+                self.send(result)
             }
         }
     }

@@ -54,6 +54,7 @@ impl<P> Shared<P> {
     }
 
     /// Asks for room for one task.
+    #[inline]
     pub(crate) fn offer(
         &self,
         task: Task<P>,
@@ -65,7 +66,10 @@ impl<P> Shared<P> {
             self.monitor
                 .offer(priority, Job::new(task), terms, Job::stamp, would_deadlock);
         match offered {
-            Ok(number) => Ok(name.unwrap_or(TaskId::Number(number))),
+            Ok(number) => Ok(match name {
+                None => TaskId::Number(number),
+                Some(name) => name,
+            }),
             Err((why, job)) => Err(self.refusal(why, job.into_task(priority).0)),
         }
     }

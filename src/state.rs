@@ -302,6 +302,34 @@ impl<T, W> State<T, W> {
         self.accepted
     }
 
+    /// Accepts as many items as fit now, and at least one, if the first has
+    /// [`Admission::Open`]. Returns the number of the last.
+    pub(crate) fn accept_many(
+        &mut self,
+        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        door: Door,
+        turn: Turn,
+        stamp: impl Fn(&mut T, u64),
+    ) -> u64 {
+        let room = match door {
+            Door::InsideUnbounded => usize::MAX,
+            Door::Outside | Door::Inside => self.capacity - self.len(),
+        };
+        for (priority, mut item) in items.take(room) {
+            self.accepted += 1;
+            stamp(&mut item, self.accepted);
+            self.ready.push(Entry {
+                priority,
+                returns: 0,
+                item,
+            });
+        }
+        if door != Door::InsideUnbounded {
+            self.passed(Side::Space, turn);
+        }
+        self.accepted
+    }
+
     pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
         match refusal {
             Refusal::Refused => self.refused += count as u64,
@@ -338,6 +366,18 @@ impl<T, W> State<T, W> {
         }
         self.passed(Side::Work, turn);
         Some(entry)
+    }
+
+    /// Takes more of those that were ready at the last look at the clock.
+    pub(crate) fn take_more(&mut self, limit: usize, mut each: impl FnMut(T)) -> usize {
+        let mut retries = 0;
+        let taken = self.ready.pop_many(limit, |entry| {
+            retries += u64::from(entry.returns > 0);
+            each(entry.item);
+        });
+        self.leased += taken;
+        self.retries += retries;
+        taken
     }
 
     /// What is due joins the back of its line.
@@ -440,7 +480,7 @@ impl<T, W> State<T, W> {
         if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
             *busy = true;
         }
-        if self.sleepers > 0 {
+        if self.sleepers > 0 || !turn.is_new() {
             self.line(side).passed(turn);
         }
     }

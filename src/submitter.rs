@@ -87,6 +87,7 @@ impl<P> Submitter<P> {
     /// queue.submit(Task::new("with options").with_id("a").with_priority(5).with_retries(2))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
         match self
             .shared
@@ -222,6 +223,7 @@ impl<P> Submitter<P> {
             .offer(task, Terms::outside(wait), self.deadlock_check())
     }
 
+    #[inline]
     fn terms(&self) -> Terms {
         let (wait, refusal) = match self.shared.backpressure {
             BackpressureStrategy::Block => (Wait::Forever, Refusal::Refused),

@@ -202,6 +202,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// The task, if the queue is closed, if the strategy is to fail, or if this
     /// would deadlock.
+    #[inline]
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
         self.submitter.submit(task)
     }

@@ -25,8 +25,10 @@ type Which = usize;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Offer(i32, Door, Patience),
-    Take(Patience),
+    /// As many items as there are priorities.
+    Offer(Vec<i32>, Door, Patience),
+    /// So many items, of those that are there at once.
+    Take(usize, Patience),
     Settle(Which, Outcome),
     /// `None` is a delay without an end.
     PutBack(Which, Option<u64>),
@@ -43,8 +45,8 @@ enum Step {
 /// What a thread is in the middle of.
 #[derive(Debug)]
 enum Errand {
-    Take,
-    Offer(i32, Door),
+    Take(usize),
+    Offer(Vec<i32>, Door),
     Join,
     Hold(Entry<u32>),
 }
@@ -52,7 +54,7 @@ enum Errand {
 impl Errand {
     fn side(&self) -> Side {
         match self {
-            Self::Take => Work,
+            Self::Take(_) => Work,
             Self::Offer(..) => Space,
             Self::Join => Idle,
             Self::Hold(_) => Held,
@@ -207,8 +209,8 @@ impl Machine {
     /// One look at the state; the thread sleeps if it may and must.
     fn look(&mut self, errand: Errand, deadline: Option<Instant>, last: bool, turn: Turn) {
         let unmet = match errand {
-            Errand::Take => self.take(turn),
-            Errand::Offer(priority, door) => self.offer(priority, door, turn, last),
+            Errand::Take(limit) => self.take(limit, turn),
+            Errand::Offer(priorities, door) => self.offer(priorities, door, turn, last),
             Errand::Join => {
                 assert_eq!(self.state.is_idle(), self.is_idle());
                 (turn != Turn::Called && !self.is_idle()).then_some(Errand::Join)
@@ -221,7 +223,7 @@ impl Machine {
         self.wake();
     }
 
-    fn take(&mut self, turn: Turn) -> Option<Errand> {
+    fn take(&mut self, limit: usize, turn: Turn) -> Option<Errand> {
         while let Some((due, _)) = self.waiting.first() {
             if *due > Due::At(self.now) {
                 break;
@@ -234,15 +236,21 @@ impl Machine {
             Take::Entry(entry) => {
                 assert!(self.lets_pass(Work, turn));
                 self.passed(Work, turn);
-                assert_eq!(entry, self.ready.remove(0));
-                self.books.retries += u64::from(entry.returns > 0);
-                self.leased.push(entry);
+                let mut items = vec![entry.item];
+                assert_eq!(Some(&entry), self.ready.first());
+                self.state.take_more(limit - 1, |item| items.push(item));
+                let count = limit.min(self.ready.len());
+                let expected: Vec<Entry<u32>> = self.ready.drain(..count).collect();
+                assert!(items.iter().eq(expected.iter().map(|entry| &entry.item)));
+                let retries = expected.iter().filter(|entry| entry.returns > 0);
+                self.books.retries += retries.count() as u64;
+                self.leased.extend(expected);
                 None
             }
             Take::Empty => {
                 assert!(self.ready.is_empty() || !self.lets_pass(Work, turn));
                 assert!(!self.is_finished());
-                Some(Errand::Take)
+                Some(Errand::Take(limit))
             }
             Take::Finished => {
                 assert!(self.is_finished());
@@ -251,32 +259,62 @@ impl Machine {
         }
     }
 
-    fn offer(&mut self, priority: i32, door: Door, turn: Turn, last: bool) -> Option<Errand> {
-        let admission = self.state.admission(door, turn);
-        assert_eq!(admission, self.admission(door, turn));
-        match admission {
-            Admission::Open => {
-                self.books.accepted += 1;
-                let number = self.books.accepted;
-                let item = number as u32;
-                let stamp = |stamped: &mut u32, number| *stamped = number as u32;
-                assert_eq!(self.state.accept(priority, 0, door, turn, stamp), number);
-                if door != Door::InsideUnbounded {
-                    self.passed(Space, turn);
+    fn offer(
+        &mut self,
+        mut priorities: Vec<i32>,
+        door: Door,
+        turn: Turn,
+        last: bool,
+    ) -> Option<Errand> {
+        while !priorities.is_empty() {
+            let admission = self.state.admission(door, turn);
+            assert_eq!(admission, self.admission(door, turn));
+            match admission {
+                Admission::Open => {
+                    let rest = self.accept(&priorities, door, turn);
+                    priorities.drain(..priorities.len() - rest);
                 }
-                self.make_ready(Entry {
-                    priority,
-                    returns: 0,
-                    item,
-                });
-                return None;
+                Admission::Full if !last => return Some(Errand::Offer(priorities, door)),
+                Admission::Full | Admission::Closed => {
+                    self.state.refuse(Refusal::Refused, priorities.len());
+                    self.books.refused += priorities.len() as u64;
+                    return None;
+                }
             }
-            Admission::Full if !last => return Some(Errand::Offer(priority, door)),
-            Admission::Full | Admission::Closed => {}
         }
-        self.state.refuse(Refusal::Refused, 1);
-        self.books.refused += 1;
         None
+    }
+
+    /// Returns how many do not get in.
+    fn accept(&mut self, priorities: &[i32], door: Door, turn: Turn) -> usize {
+        let room = match door {
+            Door::InsideUnbounded => usize::MAX,
+            Door::Outside | Door::Inside => self.capacity - self.len(),
+        };
+        let (fit, rest) = priorities.split_at(room.min(priorities.len()));
+        let first = self.books.accepted + 1;
+        self.books.accepted += fit.len() as u64;
+
+        let stamp = |stamped: &mut u32, number| *stamped = number as u32;
+        let mut items = priorities.iter().map(|priority| (*priority, 0));
+        let last = match priorities {
+            [priority] => self.state.accept(*priority, 0, door, turn, stamp),
+            _ => self.state.accept_many(&mut items, door, turn, stamp),
+        };
+        assert_eq!(last, self.books.accepted);
+        assert!(priorities.len() == 1 || items.len() == rest.len());
+
+        if door != Door::InsideUnbounded {
+            self.passed(Space, turn);
+        }
+        for (number, &priority) in (first..).zip(fit) {
+            self.make_ready(Entry {
+                priority,
+                returns: 0,
+                item: number as u32,
+            });
+        }
+        rest.len()
     }
 
     fn hold(&mut self, entry: Entry<u32>, last: bool) -> Option<Errand> {
@@ -426,16 +464,16 @@ impl Machine {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Offer(priority, door, patience) => {
+            Step::Offer(priorities, door, patience) => {
                 // Only a lease opens the doors inside, and nobody waits there.
                 let outside = self.leased.is_empty() || door == Door::Outside;
                 let (door, patience) = match outside {
                     true => (Door::Outside, patience),
                     false => (door, Patience::None),
                 };
-                self.begin(Errand::Offer(priority, door), patience);
+                self.begin(Errand::Offer(priorities, door), patience);
             }
-            Step::Take(patience) => self.begin(Errand::Take, patience),
+            Step::Take(limit, patience) => self.begin(Errand::Take(limit), patience),
             Step::Join(patience) => self.begin(Errand::Join, patience),
             Step::Settle(which, outcome) => {
                 if let Some(entry) = self.end_lease(which) {
@@ -580,7 +618,7 @@ impl Machine {
             self.settle(&leased, Outcome::Succeeded);
             self.wake();
             if self.line(Work).is_empty() && self.called.is_empty() {
-                self.step(Step::Take(Patience::None));
+                self.step(Step::Take(1, Patience::None));
             }
             self.step(Step::Advance(10));
         }
@@ -614,6 +652,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Door::Inside),
         1 => Just(Door::InsideUnbounded),
     ];
+    let priorities = prop_oneof![
+        3 => prop::collection::vec(-1..2, 1),
+        1 => prop::collection::vec(-1..2, 2..9),
+    ];
+    let limit = prop_oneof![3 => Just(1_usize), 1 => 2..9_usize];
     let outcome = prop_oneof![
         Just(Outcome::Succeeded),
         Just(Outcome::Failed),
@@ -621,8 +664,8 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Outcome::Aborted),
     ];
     prop_oneof![
-        60 => (-1..2, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
-        60 => patience().prop_map(Step::Take),
+        60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
+        60 => (limit, patience()).prop_map(|(l, w)| Step::Take(l, w)),
         30 => (any::<Which>(), outcome).prop_map(|(w, o)| Step::Settle(w, o)),
         30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),
         15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
