@@ -10,17 +10,15 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
-/// What a thread that finds a lock taken does before it lets the lock put it to
-/// sleep. It looks again after 10, 20, 40, ... pauses of the processor, ten to
-/// thirty microseconds in all; then it gives its core away, in case the holder
-/// is waiting for that very core.
-const LOCK_FIRST_SPINS: u32 = 10;
-const LOCK_SPIN_ROUNDS: u32 = 6;
+/// For how many pauses of the processor a thread that finds a lock taken looks again
+/// now and then, before it lets the lock put it to sleep: ten to thirty microseconds.
+/// Then it gives its core away, in case the holder is waiting for that very core.
+const LOCK_PAUSES: u32 = 640;
 const LOCK_YIELDS: u32 = 2;
 
-/// The first looks of a thread that lacks something, after 4, 8, 16, ... pauses of
-/// the processor.
-pub(crate) const SPIN_LOOKS: u32 = 6;
+/// The first looks of a thread that lacks something, after 4, 8, 16, 32, 32, ...
+/// pauses of the processor.
+pub(crate) const SPIN_LOOKS: u32 = 10;
 /// The others, after giving the core away for 2, 4, 8, ... us.
 const YIELD_LOOKS: u32 = 4;
 
@@ -45,7 +43,7 @@ pub(crate) const fn max_passes() -> u32 {
 /// Lets time pass before a look, the longer the more there were.
 pub(crate) fn pause_before_look(look: u32) {
     match look.checked_sub(SPIN_LOOKS) {
-        None => spin(4 << look),
+        None => spin(4 << look.min(3)),
         Some(yields) => yield_for(Duration::from_micros(2 << yields)),
     }
 }
@@ -68,14 +66,15 @@ fn spin(pauses: u32) {
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
 pub(crate) struct Mutex<T> {
     inner: parking_lot::Mutex<T>,
-    first_round: u32,
+    /// From one look at a lock that was taken to the next.
+    pauses: u32,
 }
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),
-            first_round: 0,
+            pauses: 10,
         }
     }
 
@@ -86,7 +85,7 @@ impl<T> Mutex<T> {
     pub(crate) const fn for_bursts(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),
-            first_round: 2,
+            pauses: 40,
         }
     }
 
@@ -100,11 +99,11 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
-        for round in self.first_round..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
-            if round < LOCK_SPIN_ROUNDS {
-                spin(LOCK_FIRST_SPINS << round);
-            } else {
-                yield_now();
+        let looks = LOCK_PAUSES / self.pauses;
+        for look in 0..looks + LOCK_YIELDS {
+            match look < looks {
+                true => spin(self.pauses),
+                false => yield_now(),
             }
             if let Some(guard) = self.inner.try_lock() {
                 return guard;

@@ -10,17 +10,15 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::peers::channels::Blocking;
 
-/// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where
-/// there is much room from 40 on; then yields.
-const LOCK_FIRST_SPINS: u32 = 10;
-const LOCK_SPIN_ROUNDS: u32 = 6;
+/// The waits of taskshelf. For the lock: again and again after 10 pauses, where there
+/// is much room after 40; then yields.
+const LOCK_PAUSES: u32 = 640;
 const LOCK_YIELDS: u32 = 2;
-const ROUNDS_SKIPPED: u32 = 2;
-/// For an item, and for room in a small queue: after 4, 8, 16, ... pauses, then
-/// after 2, 4, 8, ... us. For room in a large one only the latter, and until half
-/// of it is free.
-const SPIN_LOOKS: u32 = 6;
-const LOOKS: u32 = 10;
+/// For an item, and for room in a small queue: after 4, 8, 16, 32, 32, ... pauses, then
+/// after 2, 4, 8, ... us. For room in a large one only the latter, and until half of it
+/// is free.
+const SPIN_LOOKS: u32 = 10;
+const LOOKS: u32 = 14;
 const LARGE_CAPACITY: usize = 256;
 
 fn spin(pauses: u32) {
@@ -76,14 +74,11 @@ impl Ring {
         if let Some(state) = self.state.try_lock() {
             return state;
         }
-        let first = if self.much_room > 1 {
-            ROUNDS_SKIPPED
-        } else {
-            0
-        };
-        for round in first..LOCK_SPIN_ROUNDS + LOCK_YIELDS {
-            if round < LOCK_SPIN_ROUNDS {
-                spin(LOCK_FIRST_SPINS << round);
+        let pauses = if self.much_room > 1 { 40 } else { 10 };
+        let looks = LOCK_PAUSES / pauses;
+        for look in 0..looks + LOCK_YIELDS {
+            if look < looks {
+                spin(pauses);
             } else {
                 thread::yield_now();
             }
@@ -115,7 +110,7 @@ impl Ring {
 
     fn pause(&self, look: u32) -> MutexGuard<'_, State> {
         match look.checked_sub(SPIN_LOOKS) {
-            None => spin(4 << look),
+            None => spin(4 << look.min(3)),
             Some(yields) => yield_for(Duration::from_micros(2 << yields)),
         }
         self.lock()
