@@ -13,7 +13,7 @@ pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 /// For how many pauses of the processor a thread that finds a lock taken looks again
 /// now and then, before it lets the lock put it to sleep: ten to thirty microseconds.
 /// Then it gives its core away, in case the holder is waiting for that very core.
-const LOCK_PAUSES: u32 = 640;
+const LOCK_PAUSES: u32 = 600;
 const LOCK_YIELDS: u32 = 2;
 
 /// The first looks of a thread that lacks something, after 4, 8, 16, 32, 32, ...
@@ -66,26 +66,40 @@ fn spin(pauses: u32) {
 /// A mutex without poisoning, for critical sections far shorter than a wake-up.
 pub(crate) struct Mutex<T> {
     inner: parking_lot::Mutex<T>,
-    /// From one look at a lock that was taken to the next.
-    pauses: u32,
+    pauses: Pauses,
+}
+
+/// How many pauses there are before the first look at a lock that was taken, and
+/// twice as many before each that follows, up to the longest. The longer they get,
+/// the sooner a thread that was put to sleep finds the lock free.
+struct Pauses {
+    first: u32,
+    longest: u32,
 }
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),
-            pauses: 10,
+            pauses: Pauses {
+                first: 10,
+                longest: 320,
+            },
         }
     }
 
     /// For a lock that its holder is likely to want again at once, and then
     /// again. Who finds it taken does not come back as soon: the holder, left
     /// alone, gets several operations done before the cache lines move to
-    /// another core.
+    /// another core. Nor does it stay away long once the holder has run out of
+    /// room or items.
     pub(crate) const fn for_bursts(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),
-            pauses: 40,
+            pauses: Pauses {
+                first: 40,
+                longest: 80,
+            },
         }
     }
 
@@ -99,12 +113,18 @@ impl<T> Mutex<T> {
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, T> {
-        let looks = LOCK_PAUSES / self.pauses;
-        for look in 0..looks + LOCK_YIELDS {
-            match look < looks {
-                true => spin(self.pauses),
-                false => yield_now(),
+        let mut pauses = self.pauses.first;
+        let mut spent = 0;
+        while spent < LOCK_PAUSES {
+            spin(pauses);
+            if let Some(guard) = self.inner.try_lock() {
+                return guard;
             }
+            spent += pauses;
+            pauses = self.pauses.longest.min(2 * pauses);
+        }
+        for _ in 0..LOCK_YIELDS {
+            yield_now();
             if let Some(guard) = self.inner.try_lock() {
                 return guard;
             }

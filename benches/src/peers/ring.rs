@@ -10,9 +10,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::peers::channels::Blocking;
 
-/// The waits of taskshelf. For the lock: again and again after 10 pauses, where there
-/// is much room after 40; then yields.
-const LOCK_PAUSES: u32 = 640;
+/// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where there is
+/// much room after 40, 80, 80, ...; then yields.
+const LOCK_PAUSES: u32 = 600;
 const LOCK_YIELDS: u32 = 2;
 /// For an item, and for room in a small queue: after 4, 8, 16, 32, 32, ... pauses, then
 /// after 2, 4, 8, ... us. For room in a large one only the latter, and until half of it
@@ -74,14 +74,22 @@ impl Ring {
         if let Some(state) = self.state.try_lock() {
             return state;
         }
-        let pauses = if self.much_room > 1 { 40 } else { 10 };
-        let looks = LOCK_PAUSES / pauses;
-        for look in 0..looks + LOCK_YIELDS {
-            if look < looks {
-                spin(pauses);
-            } else {
-                thread::yield_now();
+        let (mut pauses, longest) = if self.much_room > 1 {
+            (40, 80)
+        } else {
+            (10, 320)
+        };
+        let mut spent = 0;
+        while spent < LOCK_PAUSES {
+            spin(pauses);
+            if let Some(state) = self.state.try_lock() {
+                return state;
             }
+            spent += pauses;
+            pauses = longest.min(2 * pauses);
+        }
+        for _ in 0..LOCK_YIELDS {
+            thread::yield_now();
             if let Some(state) = self.state.try_lock() {
                 return state;
             }
