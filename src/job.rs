@@ -23,7 +23,7 @@ struct Extra {
     progress: Option<Progress>,
 }
 
-/// What is known of a task that has failed.
+/// When a task has been tried.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
     /// When its first attempt started.

@@ -118,7 +118,7 @@ pub(crate) struct Taken<T> {
 
 /// How a delay that a worker sat out has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum DelayEnd {
     /// It is time for the next attempt.
     Due,
     /// The queue was aborted meanwhile.
@@ -138,7 +138,7 @@ impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
         // In a small queue each operation waits for one of the other side.
-        let state = match state.is_patient(Side::Space) {
+        let state = match state.is_large() {
             true => Mutex::for_bursts(state),
             false => Mutex::new(state),
         };
@@ -213,7 +213,7 @@ impl<T> Monitor<T> {
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
         let mut looks = match state.is_busy(side) {
-            true if state.is_patient(side) => SPIN_LOOKS..sync::looks(),
+            true if side == Side::Space && state.is_large() => SPIN_LOOKS..sync::looks(),
             true => 0..sync::looks(),
             false => 0..0,
         };
@@ -465,21 +465,21 @@ impl<T> Monitor<T> {
     }
 
     /// Sits out a delay with a leased item in hand.
-    pub(crate) fn hold(&self, due: Due) -> Held {
-        let answer = self.wait_for(Side::Held, due.into(), |state, look| {
+    pub(crate) fn hold(&self, due: Due) -> DelayEnd {
+        let answer = self.wait_for(Side::Delay, due.into(), |state, look| {
             let aborted = state.phase() == Phase::Aborted;
             match (look.turn, aborted) {
-                (Turn::Newcomer, true) => return Some(Held::Refused),
+                (Turn::Newcomer, true) => return Some(DelayEnd::Refused),
                 (Turn::Newcomer, false) => state.hold(),
                 (_, true) => {
                     state.give_up();
-                    return Some(Held::Aborted);
+                    return Some(DelayEnd::Aborted);
                 }
                 (_, false) => {}
             }
             look.last.then(|| {
                 state.resume();
-                Held::Due
+                DelayEnd::Due
             })
         });
         answer.expect(ANSWERS_AT_LAST)

@@ -102,7 +102,7 @@ pub(crate) enum Side {
     /// Nothing ready, waiting or leased.
     Idle,
     /// The end of a delay, with the item in hand.
-    Held,
+    Delay,
 }
 
 /// The consumer that sleeps no longer than until `due`.
@@ -176,7 +176,7 @@ pub(crate) struct State<T, W> {
     settled: [u64; Outcome::COUNT],
     ready: Heap<T>,
     /// How many of the leased wait out a delay in their worker's hands.
-    held: usize,
+    delayed: usize,
     waiting: Waiting<Entry<T>>,
     retries: u64,
     dropped: u64,
@@ -189,7 +189,7 @@ pub(crate) struct State<T, W> {
     /// The submitter that sleeps no longer than its grace.
     patient: Option<Ticket>,
     /// Whether sleeping submitters are called for any room there is.
-    fills: bool,
+    refilling: bool,
 }
 
 impl<T, W> State<T, W> {
@@ -208,7 +208,7 @@ impl<T, W> State<T, W> {
             accepted: 0,
             settled: [0; Outcome::COUNT],
             leased: 0,
-            held: 0,
+            delayed: 0,
             retries: 0,
             ready: Heap::new(),
             waiting: Waiting::new(),
@@ -220,7 +220,7 @@ impl<T, W> State<T, W> {
             delays: Line::new(max_passes),
             watch: None,
             patient: None,
-            fills: false,
+            refilling: false,
         }
     }
 
@@ -231,7 +231,7 @@ impl<T, W> State<T, W> {
     /// What takes up capacity: ready and waiting, in the queue or in a hand.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.ready.len() + self.waiting.len() + self.held
+        self.ready.len() + self.waiting.len() + self.delayed
     }
 
     #[inline]
@@ -239,15 +239,20 @@ impl<T, W> State<T, W> {
         self.len() < self.capacity
     }
 
+    /// None while handlers have more than fits in.
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.len())
+    }
+
     /// Whether there is so much room that a patient submitter is worth waking.
     #[inline]
     pub(crate) fn has_much_room(&self) -> bool {
-        self.capacity.saturating_sub(self.len()) >= self.much_room
+        self.room() >= self.much_room
     }
 
-    /// Whether threads that wait for this need not be told of every item.
-    pub(crate) fn is_patient(&self, side: Side) -> bool {
-        side == Side::Space && self.much_room > 1
+    /// Whether submitters need not be told of every slot that gets free.
+    pub(crate) fn is_large(&self) -> bool {
+        self.much_room > 1
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -284,26 +289,21 @@ impl<T, W> State<T, W> {
     pub(crate) fn accept(
         &mut self,
         priority: i32,
-        mut item: T,
+        item: T,
         door: Door,
         turn: Turn,
         stamp: impl FnOnce(&mut T, u64),
     ) -> u64 {
-        self.accepted += 1;
-        stamp(&mut item, self.accepted);
-        self.ready.push(Entry {
-            priority,
-            returns: 0,
-            item,
-        });
+        self.enter(priority, item, stamp);
         if door != Door::InsideUnbounded {
             self.passed(Side::Space, turn);
         }
         self.accepted
     }
 
-    /// Accepts as many items as fit now, and at least one, if the first has
-    /// [`Admission::Open`]. Returns the number of the last.
+    /// Accepts as many items as there is room for, of which the first has
+    /// [`Admission::Open`]. Together they count as one that went ahead of those who
+    /// wait. Returns the number of the last.
     pub(crate) fn accept_many(
         &mut self,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
@@ -313,21 +313,26 @@ impl<T, W> State<T, W> {
     ) -> u64 {
         let room = match door {
             Door::InsideUnbounded => usize::MAX,
-            Door::Outside | Door::Inside => self.capacity - self.len(),
+            Door::Outside | Door::Inside => self.room(),
         };
-        for (priority, mut item) in items.take(room) {
-            self.accepted += 1;
-            stamp(&mut item, self.accepted);
-            self.ready.push(Entry {
-                priority,
-                returns: 0,
-                item,
-            });
+        for (priority, item) in items.take(room) {
+            self.enter(priority, item, &stamp);
         }
         if door != Door::InsideUnbounded {
             self.passed(Side::Space, turn);
         }
         self.accepted
+    }
+
+    #[inline]
+    fn enter(&mut self, priority: i32, mut item: T, stamp: impl FnOnce(&mut T, u64)) {
+        self.accepted += 1;
+        stamp(&mut item, self.accepted);
+        self.ready.push(Entry {
+            priority,
+            returns: 0,
+            item,
+        });
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
@@ -368,7 +373,8 @@ impl<T, W> State<T, W> {
         Some(entry)
     }
 
-    /// Takes more of those that were ready at the last look at the clock.
+    /// Takes up to `limit` more, of those that were ready at the last look at the
+    /// clock.
     pub(crate) fn take_more(&mut self, limit: usize, mut each: impl FnMut(T)) -> usize {
         let mut retries = 0;
         let taken = self.ready.pop_many(limit, |entry| {
@@ -409,18 +415,18 @@ impl<T, W> State<T, W> {
 
     /// A leased item begins to wait in its worker's hands.
     pub(crate) fn hold(&mut self) {
-        self.held += 1;
+        self.delayed += 1;
     }
 
     /// The wait is over, and the next attempt begins.
     pub(crate) fn resume(&mut self) {
-        self.held -= 1;
+        self.delayed -= 1;
         self.retries += 1;
     }
 
     /// The wait is over, and no attempt follows.
     pub(crate) fn give_up(&mut self) {
-        self.held -= 1;
+        self.delayed -= 1;
     }
 
     // ----- the end ----------------------------------------------------------
@@ -452,7 +458,7 @@ impl<T, W> State<T, W> {
             Side::Work => &mut self.work,
             Side::Space => &mut self.space,
             Side::Idle => &mut self.idle,
-            Side::Held => &mut self.delays,
+            Side::Delay => &mut self.delays,
         }
     }
 
@@ -461,7 +467,7 @@ impl<T, W> State<T, W> {
         match side {
             Side::Work => Some(&mut self.busy[0]),
             Side::Space => Some(&mut self.busy[1]),
-            Side::Idle | Side::Held => None,
+            Side::Idle | Side::Delay => None,
         }
     }
 
@@ -503,7 +509,7 @@ impl<T, W> State<T, W> {
                 self.watch = Some(Watch { ticket, due });
             }),
             // Whose grace ran out in vain waits for the next slot, however long.
-            _ if self.is_patient(side) && turn != Turn::TimedOut && self.patient.is_none() => {
+            Side::Space if self.is_large() && turn != Turn::TimedOut && self.patient.is_none() => {
                 self.patient = Some(ticket);
                 now().checked_add(GRACE)
             }
@@ -567,11 +573,11 @@ impl<T, W> State<T, W> {
                 wakes.consumer = self.work.call(self.watch.map(|watch| watch.ticket));
             }
         }
-        self.fills =
-            self.has_room() && (self.fills || self.patient.is_none() || self.has_much_room());
+        self.refilling =
+            self.has_room() && (self.refilling || self.patient.is_none() || self.has_much_room());
         if self.phase != Phase::Open {
             wakes.others.extend(self.space.call_all());
-        } else if self.fills && !self.space.is_called() {
+        } else if self.refilling && !self.space.is_called() {
             wakes.submitter = self.space.call_first();
         }
         if self.is_idle() {
@@ -592,8 +598,8 @@ impl<T, W> State<T, W> {
         Stats {
             accepted: self.accepted,
             ready: self.ready.len() as u64,
-            waiting: (self.waiting.len() + self.held) as u64,
-            running: (self.leased - self.held) as u64,
+            waiting: (self.waiting.len() + self.delayed) as u64,
+            running: (self.leased - self.delayed) as u64,
             settled: succeeded + failed + panicked + aborted,
             succeeded,
             failed,

@@ -14,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::contain::{contain, discard, report};
 use crate::heap::Entry;
 use crate::job::{Job, Progress};
-use crate::monitor::{Held, Taken};
+use crate::monitor::{DelayEnd, Taken};
 use crate::options::RetryWaits;
 use crate::publisher::Publisher;
 use crate::result::TaskError;
@@ -85,58 +85,93 @@ where
 
     /// Runs a task until it is published (`Some`) or back on the shelf.
     fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Done> {
-        let (priority, mut returns) = (entry.priority, entry.returns);
-        let (mut task, progress) = entry.item.into_task(priority);
+        let mut returns = entry.returns;
+        let (task, progress) = entry.item.into_task(entry.priority);
         let started = progress.map_or(start, |p| p.started);
-        let (outcome, ended) = loop {
+        loop {
             let verdict = self.attempt(&task, returns.saturating_add(1));
             let ended = sync::timestamp();
+            let progress = Progress { started, ended };
             let (error, delay) = match verdict {
-                Verdict::Done(outcome) => break (outcome, ended),
+                Verdict::Done(outcome) => {
+                    return Some(self.publish(task, outcome, returns, progress));
+                }
                 Verdict::Retry { error, delay } => (error, delay),
             };
             let due = Due::after(sync::now(), delay);
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
-                    let item = Job::again(task, Progress { started, ended });
-                    let entry = Entry {
-                        priority,
-                        returns,
-                        item,
-                    };
-                    match self.shared.monitor.put_back(entry, due) {
-                        Ok(()) => {
-                            discard(error);
-                            return None;
-                        }
-                        Err(entry) => {
-                            (task, _) = entry.item.into_task(priority);
-                            break (Err(error), ended);
-                        }
-                    }
+                    return self.put_back(task, error, returns, progress, due);
                 }
-                RetryWaits::HoldWorker => match self.shared.monitor.hold(due) {
-                    Held::Due => {
-                        discard(error);
-                        returns = returns.saturating_add(1);
+                RetryWaits::HoldWorker => {
+                    if let Some(error) = self.hold(error, due) {
+                        return Some(self.publish(task, Err(error), returns, progress));
                     }
-                    Held::Aborted => {
-                        discard(error);
-                        break (Err(TaskError::Aborted), ended);
-                    }
-                    Held::Refused => break (Err(error), ended),
-                },
+                    returns = returns.saturating_add(1);
+                }
             }
+        }
+    }
+
+    /// Leaves a task that failed on the shelf until it is due. If the queue was
+    /// aborted meanwhile that failure was its last.
+    fn put_back(
+        &self,
+        task: Task<P>,
+        error: TaskError<E>,
+        returns: u32,
+        progress: Progress,
+        due: Due,
+    ) -> Option<Done> {
+        let entry = Entry {
+            priority: task.priority,
+            returns,
+            item: Job::again(task, progress),
         };
+        match self.shared.monitor.put_back(entry, due) {
+            Ok(()) => {
+                discard(error);
+                None
+            }
+            Err(entry) => {
+                let (task, _) = entry.item.into_task(entry.priority);
+                Some(self.publish(task, Err(error), returns, progress))
+            }
+        }
+    }
+
+    /// Sits out the delay after an error. If no attempt is to follow, that is what
+    /// its task failed with at last.
+    fn hold(&self, error: TaskError<E>, due: Due) -> Option<TaskError<E>> {
+        match self.shared.monitor.hold(due) {
+            DelayEnd::Due => {
+                discard(error);
+                None
+            }
+            DelayEnd::Aborted => {
+                discard(error);
+                Some(TaskError::Aborted)
+            }
+            DelayEnd::Refused => Some(error),
+        }
+    }
+
+    #[inline]
+    fn publish(
+        &self,
+        task: Task<P>,
+        outcome: Result<R, TaskError<E>>,
+        returns: u32,
+        progress: Progress,
+    ) -> Done {
         // Publishing a success drops the payload.
-        let quiet = outcome.is_err() || !mem::needs_drop::<P>();
+        let is_quiet = outcome.is_err() || !mem::needs_drop::<P>();
         let attempts = returns.saturating_add(1);
-        let duration = ended.saturating_duration_since(started);
-        let settled = self.publisher.publish(task, outcome, attempts, duration);
-        Some(Done {
-            settled,
-            free_since: quiet.then_some(ended),
-        })
+        let duration = progress.duration();
+        Done {
+            settled: self.publisher.publish(task, outcome, attempts, duration),
+            free_since: is_quiet.then_some(progress.ended),
+        }
     }
 
     /// Calls the handler once.

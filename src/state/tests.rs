@@ -428,7 +428,7 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     let stats = model.state.snapshot();
     assert_eq!((stats.waiting, stats.running), (1, 0));
     assert_eq!(model.admission(Turn::Newcomer), Admission::Full);
-    model.sleep(Side::Held, "worker");
+    model.sleep(Side::Delay, "worker");
     model.state.close();
     assert!(model.woken().is_empty(), "a close does not end the delay");
     assert_eq!(model.state.abort().len(), 0);
@@ -442,7 +442,7 @@ fn an_abort_calls_everybody_out_of_a_delay() {
         model.push(item);
         model.take(Turn::Newcomer);
         model.state.hold();
-        model.sleep(Side::Held, worker);
+        model.sleep(Side::Delay, worker);
     }
     assert!(model.woken().is_empty());
     assert_eq!(model.state.abort().len(), 0, "both are in hand");

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use Side::{Held, Idle, Space, Work};
+use Side::{Delay, Idle, Space, Work};
 
 /// How long a thread is ready to wait.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl Errand {
             Self::Take(_) => Work,
             Self::Offer(..) => Space,
             Self::Join => Idle,
-            Self::Hold(_) => Held,
+            Self::Hold(_) => Delay,
         }
     }
 }
@@ -92,7 +92,7 @@ struct Machine {
     /// Those asleep, each line in its order.
     lines: [VecDeque<Sleeper>; 4],
     /// Whether any room will do to call a submitter.
-    fills: bool,
+    refilling: bool,
     /// Those called and not yet here.
     called: Vec<Sleeper>,
     /// How many in a row went ahead of those who wait for work, and for space.
@@ -113,7 +113,7 @@ impl Machine {
             leased: Vec::new(),
             books: Stats::default(),
             lines: Default::default(),
-            fills: false,
+            refilling: false,
             called: Vec::new(),
             passes: [0; 2],
             max_passes,
@@ -125,7 +125,7 @@ impl Machine {
 
     fn held(&self) -> usize {
         let everybody = self.lines.iter().flatten().chain(&self.called);
-        everybody.filter(|s| s.errand.side() == Held).count()
+        everybody.filter(|s| s.errand.side() == Delay).count()
     }
 
     fn len(&self) -> usize {
@@ -170,7 +170,7 @@ impl Machine {
         let is_large = self.capacity >= LARGE_CAPACITY;
         let has_much_room = is_large && self.len() <= self.capacity / 2;
         let is_patient = Self::has_patient(self.line(Space)) || Self::has_patient(&self.called);
-        self.len() < self.capacity && (self.fills || !is_patient || has_much_room)
+        self.len() < self.capacity && (self.refilling || !is_patient || has_much_room)
     }
 
     fn is_called(&self, side: Side) -> bool {
@@ -372,7 +372,7 @@ impl Machine {
     /// The end of a critical section: who is woken, and whether they should be.
     fn wake(&mut self) {
         if self.lines.iter().any(|line| !line.is_empty()) || !self.called.is_empty() {
-            self.fills = self.fills();
+            self.refilling = self.fills();
         }
         let [work, space] = [Work, Space].map(|side| self.line(side).front().map(|s| s.thread));
         let calls = [Work, Space].map(|side| self.is_called(side));
@@ -384,7 +384,7 @@ impl Machine {
             .collect();
         let mut count = [0; 4];
         for thread in woken {
-            let sides = [Work, Space, Idle, Held];
+            let sides = [Work, Space, Idle, Delay];
             let place = |line: &VecDeque<Sleeper>| line.iter().position(|s| s.thread == thread);
             let (side, place) = sides
                 .iter()
@@ -398,10 +398,10 @@ impl Machine {
                 Space if self.phase != Phase::Open => {}
                 Space => {
                     assert_eq!(Some(thread), space, "the first");
-                    assert!(self.fills, "there is not enough room");
+                    assert!(self.refilling, "there is not enough room");
                 }
                 Idle => assert!(self.is_idle()),
-                Held => assert_eq!(self.phase, Phase::Aborted),
+                Delay => assert_eq!(self.phase, Phase::Aborted),
             }
             let mut sleeper = self.lines[side as usize]
                 .remove(place)
@@ -409,7 +409,7 @@ impl Machine {
             sleeper.is_sent_away = match side {
                 Work => self.is_finished(),
                 Space => self.phase != Phase::Open,
-                Idle | Held => true,
+                Idle | Delay => true,
             };
             self.called.push(sleeper);
         }
@@ -457,7 +457,7 @@ impl Machine {
         assert!(!self.is_finished() || nobody(Work));
         assert!(self.phase == Phase::Open || nobody(Space));
         assert!(!self.is_idle() || nobody(Idle));
-        assert!(self.phase != Phase::Aborted || nobody(Held));
+        assert!(self.phase != Phase::Aborted || nobody(Delay));
     }
 
     // ----- steps ------------------------------------------------------------
@@ -602,7 +602,7 @@ impl Machine {
         self.ready.is_empty()
             && self.leased.is_empty()
             && self.waiting.iter().all(|(due, _)| *due == Due::Never)
-            && self.line(Held).iter().all(|s| s.until.is_none())
+            && self.line(Delay).iter().all(|s| s.until.is_none())
     }
 
     /// Whatever has happened, the queue comes to its end, and nobody is left
