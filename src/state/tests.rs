@@ -471,6 +471,52 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
 }
 
 #[test]
+fn who_gets_in_with_a_part_of_a_batch_is_not_charged_with_those_before() {
+    let mut model = Model::new(1);
+    model.push(0);
+    let blocked = model.sleep(Side::Space, "blocked");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["blocked"]);
+    model.push(0);
+    model.take(Turn::Newcomer);
+    model.arrive(Side::Space, blocked);
+    let mut batch = [(0, 1), (0, 2)].into_iter();
+    let stamp = |_: &mut u32, _| ();
+    model
+        .state
+        .accept_many(&mut batch, Door::Outside, Turn::Called, stamp);
+    assert_eq!(batch.len(), 1, "there was room for one");
+    model.fall_asleep(Side::Space, Turn::Called, "blocked");
+    let mut passes = 0;
+    model.take(Turn::Newcomer);
+    while model.admission(Turn::Newcomer) == Admission::Open {
+        model.push(0);
+        model.take(Turn::Newcomer);
+        passes += 1;
+    }
+    assert_eq!(passes, MAX_PASSES);
+}
+
+#[test]
+fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
+    let mut model = Model::new(8);
+    (0..2).for_each(|item| model.push(item));
+    for delay in [SECOND, 2 * SECOND] {
+        let entry = model.take(Turn::Newcomer).expect("there were two");
+        model.put_back(entry, delay);
+    }
+    model.push(7);
+    model.now += 2 * SECOND;
+    assert_eq!(model.take(Turn::Newcomer).map(|entry| entry.item), Some(7));
+    let mut items = Vec::new();
+    assert_eq!(model.state.take_more(1, |item| items.push(item)), 1);
+    assert_eq!(model.state.take_more(5, |item| items.push(item)), 1);
+    assert_eq!(items, [0, 1]);
+    let stats = model.state.snapshot();
+    assert_eq!((stats.running, stats.retries), (3, 2));
+}
+
+#[test]
 fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
     let mut model = Model::new(8);
     let consumer = model.sleep(Side::Work, "consumer");

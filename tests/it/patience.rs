@@ -234,3 +234,31 @@ fn one_free_slot_lets_in_whose_grace_is_over() {
         one_slot_is_enough(Stage::BeyondGrace, 3, way);
     }
 }
+
+/// How often a submitter sleeps that waits for room for some milliseconds.
+fn sleeps_while_it_waits(capacity: usize) -> Option<u64> {
+    let (queue, gate) = full(capacity, BackpressureStrategy::Block);
+    let submitter = queue.submitter();
+    let thread = blocked(move || {
+        let this = OsThread::current();
+        let before = this.sleeps();
+        assert!(submitter.submit(1000).unwrap().is_accepted());
+        Some(this.sleeps()? - before?)
+    });
+    thread::sleep(Duration::from_millis(5)); // any grace is over
+    gate.open();
+    let sleeps = thread.join().unwrap();
+    assert_eq!(queue.drain().len(), capacity + 2);
+    sleeps
+}
+
+#[test]
+fn only_in_a_large_queue_a_submitter_wakes_up_to_see_whether_there_is_room() {
+    within_seconds(|| {
+        let sleeps = |capacity| (0..10).filter_map(move |_| sleeps_while_it_waits(capacity));
+        // More only if it had to sleep for the lock, too.
+        assert_eq!(sleeps(LARGE - 1).min().unwrap_or(1), 1);
+        // Fewer only if it was so late that there was room.
+        assert!(sleeps(LARGE).max().unwrap_or(2) >= 2);
+    });
+}
