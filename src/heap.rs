@@ -54,8 +54,8 @@ impl<T> Heap<T> {
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.len += 1;
-        // Put together where it goes: whole, it would be written to the stack for
-        // the sake of the rare case, and read back before it has arrived there.
+        // In pieces, and put together where it goes: whole, it would be written to the
+        // stack for the sake of the rare case, and read back before it has arrived.
         let Entry {
             priority,
             returns,
@@ -67,24 +67,25 @@ impl<T> Heap<T> {
                 returns,
                 item,
             }),
-            None => self.push_new(Entry {
-                priority,
-                returns,
-                item,
-            }),
+            None => self.push_new(priority, returns, item),
         }
     }
 
     /// Puts an entry whose priority has no level.
     #[inline(never)]
-    fn push_new(&mut self, entry: Entry<T>) {
+    fn push_new(&mut self, priority: i32, returns: u32, item: T) {
+        let entry = Entry {
+            priority,
+            returns,
+            item,
+        };
         if self.tree_top.is_none() {
-            if let Some(line) = self.levels.add_line(entry.priority) {
+            if let Some(line) = self.levels.add_line(priority) {
                 line.push_back(entry);
                 return;
             }
         }
-        self.tree.push(entry.priority, entry);
+        self.tree.push(priority, entry);
         self.tree_top = self.tree.top();
     }
 

@@ -70,6 +70,7 @@ impl<T> Tree<T> {
     }
 
     /// Adds an item behind those of its priority.
+    #[inline]
     pub(crate) fn push(&mut self, priority: i32, item: T) {
         let key = Key::new(priority, self.arrivals, self.free);
         self.arrivals += 1;
@@ -79,6 +80,7 @@ impl<T> Tree<T> {
     }
 
     /// Takes the first item of the greatest priority.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let last = self.keys.pop()?;
         let first = match self.keys.first().copied() {
@@ -126,6 +128,7 @@ impl<T> Tree<T> {
     }
 
     /// Into the first free slot.
+    #[inline]
     fn put(&mut self, item: T) {
         match self.slots.get_mut(self.free) {
             Some(slot) => {
@@ -140,6 +143,7 @@ impl<T> Tree<T> {
         }
     }
 
+    #[inline]
     fn take(&mut self, slot: usize) -> Option<T> {
         match std::mem::replace(&mut self.slots[slot], Slot::Free(self.free)) {
             Slot::Item(item) => {
