@@ -212,7 +212,8 @@ impl fmt::Debug for Backoff {
 }
 
 fn grow(base: Duration, factor: f64, n: u32) -> Duration {
-    // Beyond i32::MAX every factor but 1 has long reached infinity.
+    // A power beyond i32::MAX is taken for that one: no delay is shorter than the
+    // one before it.
     let exponent = i32::try_from(n).unwrap_or(i32::MAX);
     scale(base, factor.powi(exponent))
 }

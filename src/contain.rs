@@ -1,5 +1,6 @@
-//! The one door to code of the user's: handlers, custom backoffs, destructors
-//! and loggers may panic, and none of that reaches a worker or its books.
+//! The door to code of the user's: handlers, custom backoffs, destructors and
+//! loggers may panic, and none of that reaches a worker or its books. (Iterators
+//! have a door of their own, in [`chunks`](crate::chunks).)
 
 use std::any::Any;
 use std::mem;

@@ -54,15 +54,16 @@ impl<T> Heap<T> {
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.len += 1;
-        // In pieces, and put together where it goes: whole, it would be written to the
-        // stack for the sake of the rare case, and read back before it has arrived.
+        // Taken apart and built anew in each arm, so that each field is written straight
+        // to its place. Passed on whole, the entry would be written to the stack first,
+        // since `push_new` takes it from there, and read back too soon.
         let Entry {
             priority,
             returns,
             item,
         } = entry;
         match self.levels.occupy(priority) {
-            Some(line) => line.push_back(Entry {
+            Some(level) => level.push_back(Entry {
                 priority,
                 returns,
                 item,
@@ -80,8 +81,8 @@ impl<T> Heap<T> {
             item,
         };
         if self.tree_top.is_none() {
-            if let Some(line) = self.levels.add_line(priority) {
-                line.push_back(entry);
+            if let Some(level) = self.levels.add_level(priority) {
+                level.push_back(entry);
                 return;
             }
         }

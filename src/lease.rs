@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::RetryError;
 use crate::heap::Entry;
 use crate::monitor::Monitor;
-use crate::stats::Outcome;
+use crate::stats::Settled;
 use crate::sync;
 use crate::waiting::Due;
 
@@ -83,7 +83,7 @@ impl<'a, T> Lease<'a, T> {
     /// Takes the item out. The queue counts it as done.
     pub fn into_inner(mut lease: Self) -> T {
         let entry = Self::take_entry(&mut lease);
-        lease.monitor.settle(Outcome::Succeeded, 1);
+        lease.monitor.settle(Settled::Succeeded, 1);
         entry.item
     }
 
@@ -102,7 +102,7 @@ impl<'a, T> Lease<'a, T> {
         let due = Due::after(sync::now(), delay);
         let entry = Self::take_entry(&mut lease);
         lease.monitor.put_back(entry, due).map_err(|entry| {
-            lease.monitor.settle(Outcome::Aborted, 1);
+            lease.monitor.settle(Settled::Aborted, 1);
             RetryError(entry.item)
         })
     }
@@ -121,7 +121,7 @@ impl<'a, T> Lease<'a, T> {
         let owed = SettleOnDrop { monitor };
         drop(Self::take_entry(&mut lease));
         mem::forget(owed); // settled below, together with the take
-        let taken = monitor.next(Some(Outcome::Succeeded))?;
+        let taken = monitor.next(Some(Settled::Succeeded))?;
         Some(Self::new(monitor, taken.entry))
     }
 }
@@ -172,6 +172,6 @@ struct SettleOnDrop<'a, T> {
 
 impl<T> Drop for SettleOnDrop<'_, T> {
     fn drop(&mut self) {
-        self.monitor.settle(Outcome::Succeeded, 1);
+        self.monitor.settle(Settled::Succeeded, 1);
     }
 }

@@ -1,9 +1,9 @@
-//! A handful of priorities: each is a level, and each level a FIFO line.
+//! A handful of priorities: each is a level, and each level a FIFO queue.
 //!
 //! The levels lie in a small sorted table, where finding one is a few vector
 //! instructions and finding the greatest is one.
 //!
-//! A line is a ring and not a linked list: its items lie side by side, so that
+//! A level is a ring and not a linked list: its items lie side by side, so that
 //! a thread that takes several in a row fetches several with each cache line.
 
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 /// How many levels there can be.
 const FEW: usize = 8;
 
-/// A line that has run empty keeps room for this many items. After a burst of
-/// more it gives the memory back.
+/// A level that has run empty keeps its memory if that is room for no more items than
+/// these, and otherwise gives all of it back.
 pub(crate) const KEPT_CAPACITY: usize = 1024;
 
 /// Up to `FEW` levels, sorted by priority. Those that run empty keep their
@@ -21,13 +21,13 @@ pub(crate) const KEPT_CAPACITY: usize = 1024;
 /// when all levels are empty.
 #[repr(C)]
 pub(crate) struct Levels<T> {
-    /// Bit i says that line i is not empty.
+    /// Bit i says that level i is not empty.
     occupied: u32,
-    /// How many places are in use, by empty lines or others.
+    /// How many places are in use, by empty levels or others.
     used: u32,
     /// Ascending; `i32::MAX` beyond `used`.
     priorities: [i32; FEW],
-    lines: [VecDeque<T>; FEW],
+    levels: [VecDeque<T>; FEW],
 }
 
 impl<T> Levels<T> {
@@ -36,17 +36,17 @@ impl<T> Levels<T> {
             occupied: 0,
             used: 0,
             priorities: [i32::MAX; FEW],
-            lines: [const { VecDeque::new() }; FEW],
+            levels: [const { VecDeque::new() }; FEW],
         }
     }
 
-    /// The line of a priority, if it has one. The caller must add to it.
+    /// The level of a priority, if it has one. The caller must add to it.
     #[inline]
     pub(crate) fn occupy(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
         let place = self.rank(priority);
         if place < self.used as usize && self.priorities[place] == priority {
             self.occupied |= 1 << place;
-            Some(&mut self.lines[place])
+            Some(&mut self.levels[place])
         } else {
             None
         }
@@ -62,8 +62,8 @@ impl<T> Levels<T> {
         smaller.sum::<u32>() as usize
     }
 
-    /// Makes a line for a priority that has none, if there is a place for it.
-    pub(crate) fn add_line(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
+    /// Makes a level for a priority that has none, if there is a place for it.
+    pub(crate) fn add_level(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
         if self.used as usize == FEW {
             if self.occupied != 0 {
                 return None;
@@ -74,7 +74,7 @@ impl<T> Levels<T> {
         let place = self.rank(priority);
         let end = self.used as usize;
         // What comes round from the end is not in use.
-        self.lines[place..=end].rotate_right(1);
+        self.levels[place..=end].rotate_right(1);
         self.priorities[place..=end].rotate_right(1);
         self.priorities[place] = priority;
         let below = (1 << place) - 1;
@@ -94,33 +94,33 @@ impl<T> Levels<T> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let place = self.occupied.checked_ilog2()? as usize;
-        let item = self.lines[place].pop_front();
-        if self.lines[place].is_empty() {
+        let item = self.levels[place].pop_front();
+        if self.levels[place].is_empty() {
             self.vacate(place);
         }
         item
     }
 
-    /// Takes up to `limit` items of the greatest priority, the first first.
+    /// Takes up to `limit` items of the greatest priority, in order.
     pub(crate) fn pop_many(&mut self, limit: usize, each: impl FnMut(T)) -> usize {
         let Some(place) = self.occupied.checked_ilog2() else {
             return 0;
         };
-        let line = &mut self.lines[place as usize];
-        let taken = limit.min(line.len());
-        line.drain(..taken).for_each(each);
-        if line.is_empty() {
+        let level = &mut self.levels[place as usize];
+        let taken = limit.min(level.len());
+        level.drain(..taken).for_each(each);
+        if level.is_empty() {
             self.vacate(place as usize);
         }
         taken
     }
 
-    /// A line has run empty.
+    /// A level has run empty.
     #[inline]
     fn vacate(&mut self, place: usize) {
         self.occupied &= !(1 << place);
-        if self.lines[place].capacity() > KEPT_CAPACITY {
-            self.lines[place] = VecDeque::new();
+        if self.levels[place].capacity() > KEPT_CAPACITY {
+            self.levels[place] = VecDeque::new();
         }
     }
 }
@@ -131,11 +131,11 @@ mod tests {
 
     impl<T> Levels<T> {
         fn push(&mut self, priority: i32, item: T) -> bool {
-            let line = match self.occupy(priority) {
-                Some(line) => Some(line),
-                None => self.add_line(priority),
+            let level = match self.occupy(priority) {
+                Some(level) => Some(level),
+                None => self.add_level(priority),
             };
-            line.map(|line| line.push_back(item)).is_some()
+            level.map(|level| level.push_back(item)).is_some()
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let mut capacity_after = |count| {
             (0..count).for_each(|number| assert!(levels.push(0, number)));
             while levels.pop().is_some() {}
-            levels.lines[0].capacity()
+            levels.levels[0].capacity()
         };
         assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));
         assert_eq!(capacity_after(KEPT_CAPACITY), KEPT_CAPACITY);

@@ -69,13 +69,14 @@
 //   line            sleeping threads, and the one that has been called
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
-//   lease, priority_queue                    the shelf
 //   contain, chunks                          the doors to the user's code
+//   lease, priority_queue                    the shelf
 //   cancel_token    the hint that a queue was cancelled
 //   job             a task on the shelf
 //   outbox          where results lie
 //   shared, publisher, attempt, worker       a worker's cycle
 //   submitter, task_queue                    the bakery
+//   model           what a model decides (with loom or shuttle only)
 
 mod attempt;
 mod backoff;

@@ -12,8 +12,9 @@
 
 use std::collections::VecDeque;
 
-/// Names one sleep of one thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Names one wait of one thread, however often it sleeps for it. Those who began to
+/// wait later have greater ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 /// How a thread came to be in front of the queue.
@@ -36,11 +37,13 @@ impl Turn {
     }
 }
 
-/// `W` is whatever the shell signals to wake a thread.
+/// `W` is whatever the monitor signals to wake a thread.
 pub(crate) struct Line<W> {
+    /// In the order of their tickets.
     asleep: VecDeque<(Ticket, W)>,
     called: Option<Ticket>,
-    next: u64,
+    /// How many were given out.
+    tickets: u64,
     passes: u32,
     max_passes: u32,
 }
@@ -51,7 +54,7 @@ impl<W> Line<W> {
         Self {
             asleep: VecDeque::new(),
             called: None,
-            next: 0,
+            tickets: 0,
             passes: 0,
             max_passes,
         }
@@ -62,24 +65,30 @@ impl<W> Line<W> {
         self.called.is_some()
     }
 
-    /// Asked by who has just joined, most often, or has been called.
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
-        let is_called = self.called == Some(ticket);
-        !is_called && self.asleep.iter().rev().any(|(other, _)| *other == ticket)
+        self.place(ticket).is_ok()
     }
 
-    /// Newcomers join at the back; who slept already and lost the race keeps
-    /// its place at the front, and the count of those who passed it.
-    pub(crate) fn join(&mut self, turn: Turn, waker: W) -> Ticket {
-        if turn.is_new() && !self.is_waited_in() {
+    /// Where a thread stands, or would.
+    fn place(&self, ticket: Ticket) -> Result<usize, usize> {
+        self.asleep
+            .binary_search_by_key(&ticket, |(other, _)| *other)
+    }
+
+    /// A thread that begins to wait joins at the back. One that has slept for this
+    /// already, and comes with the ticket it had, takes its old place, whether it was
+    /// called and lost the race or just woke up to look; the count of those who passed
+    /// stands. So the line is served in the order in which its threads came.
+    pub(crate) fn join(&mut self, earlier: Option<Ticket>, waker: W) -> Ticket {
+        if earlier.is_none() && !self.is_waited_in() {
             self.passes = 0;
         }
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        match turn.is_new() {
-            true => self.asleep.push_back((ticket, waker)),
-            false => self.asleep.push_front((ticket, waker)),
-        }
+        let ticket = earlier.unwrap_or_else(|| {
+            self.tickets += 1;
+            Ticket(self.tickets)
+        });
+        let (Ok(place) | Err(place)) = self.place(ticket);
+        self.asleep.insert(place, (ticket, waker));
         ticket
     }
 
@@ -87,8 +96,8 @@ impl<W> Line<W> {
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         if self.called == Some(ticket) {
             self.called = None;
-        } else {
-            self.asleep.retain(|(other, _)| *other != ticket);
+        } else if let Ok(place) = self.place(ticket) {
+            self.asleep.remove(place);
         }
     }
 
@@ -99,10 +108,7 @@ impl<W> Line<W> {
 
     /// Takes this sleeper out, or the first if it does not sleep here.
     pub(crate) fn call(&mut self, ticket: Option<Ticket>) -> Option<W> {
-        let wanted = self
-            .asleep
-            .iter()
-            .position(|(other, _)| Some(*other) == ticket);
+        let wanted = ticket.and_then(|ticket| self.place(ticket).ok());
         self.call_at(wanted.unwrap_or(0))
     }
 
@@ -146,8 +152,8 @@ mod tests {
     #[test]
     fn the_longest_sleeper_is_called_first() {
         let mut line = Line::new(MAX_PASSES);
-        let first = line.join(Turn::Newcomer, 'a');
-        line.join(Turn::Newcomer, 'b');
+        let first = line.join(None, 'a');
+        line.join(None, 'b');
         assert_eq!(line.call_first(), Some('a'));
         assert!(line.is_called());
         line.leave(first);
@@ -157,21 +163,32 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_the_race_goes_to_the_front() {
+    fn who_lost_the_race_takes_its_old_place() {
         let mut line = Line::new(MAX_PASSES);
-        let first = line.join(Turn::Newcomer, 'a');
-        line.join(Turn::Newcomer, 'b');
+        let first = line.join(None, 'a');
+        line.join(None, 'b');
         line.call_first();
         line.leave(first);
-        line.join(Turn::Called, 'a');
+        line.join(Some(first), 'a');
         assert_eq!(line.call_first(), Some('a'));
+    }
+
+    #[test]
+    fn who_wakes_up_to_look_does_not_go_ahead_of_those_before_it() {
+        let mut line = Line::new(MAX_PASSES);
+        line.join(None, 'a');
+        let second = line.join(None, 'b');
+        line.join(None, 'c');
+        line.leave(second);
+        line.join(Some(second), 'b');
+        assert_eq!(line.call_all().collect::<String>(), "abc");
     }
 
     #[test]
     fn a_sleeper_can_be_called_out_of_turn() {
         let mut line = Line::new(MAX_PASSES);
-        line.join(Turn::Newcomer, 'a');
-        let second = line.join(Turn::Newcomer, 'b');
+        line.join(None, 'a');
+        let second = line.join(None, 'b');
         assert_eq!(line.call(Some(second)), Some('b'));
         assert_eq!(line.call(Some(second)), Some('a'), "it sleeps no more");
     }
@@ -179,8 +196,8 @@ mod tests {
     #[test]
     fn a_sleeper_whose_time_ran_out_leaves_without_having_been_called() {
         let mut line = Line::new(MAX_PASSES);
-        let first = line.join(Turn::Newcomer, 'a');
-        let second = line.join(Turn::Newcomer, 'b');
+        let first = line.join(None, 'a');
+        let second = line.join(None, 'b');
         assert_eq!(line.call_first(), Some('a'));
         line.leave(second);
         assert!(line.is_called(), "the call was for another");
@@ -192,9 +209,9 @@ mod tests {
     #[test]
     fn sleepers_are_told_apart_however_many_there_were() {
         let mut line = Line::new(MAX_PASSES);
-        let early = line.join(Turn::Newcomer, 'e');
-        line.next = u64::MAX - 3;
-        let [_, b, c] = ['a', 'b', 'c'].map(|name| line.join(Turn::Newcomer, name));
+        let early = line.join(None, 'e');
+        line.tickets = u64::MAX - 3;
+        let [_, b, c] = ['a', 'b', 'c'].map(|name| line.join(None, name));
         line.leave(b);
         assert!(!line.contains(b));
         assert!(line.contains(early));
@@ -209,7 +226,7 @@ mod tests {
     #[test]
     fn newcomers_pass_a_line_a_bounded_number_of_times() {
         let mut line = Line::new(MAX_PASSES);
-        let sleeper = line.join(Turn::Newcomer, 'a');
+        let sleeper = line.join(None, 'a');
         line.call_first();
         for _ in 0..MAX_PASSES {
             assert!(line.lets_pass(Turn::Newcomer));
@@ -225,7 +242,7 @@ mod tests {
     #[test]
     fn a_line_that_everybody_has_left_may_be_passed() {
         let mut line = Line::new(MAX_PASSES);
-        let sleeper = line.join(Turn::Newcomer, 'a');
+        let sleeper = line.join(None, 'a');
         (0..MAX_PASSES).for_each(|_| line.passed(Turn::Newcomer));
         assert!(!line.lets_pass(Turn::Newcomer));
         line.leave(sleeper); // its time ran out
@@ -235,12 +252,12 @@ mod tests {
     #[test]
     fn who_loses_the_race_again_and_again_is_not_passed_for_ever() {
         let mut line = Line::new(MAX_PASSES);
-        let mut sleeper = line.join(Turn::Newcomer, 'a');
+        let sleeper = line.join(None, 'a');
         for _ in 0..MAX_PASSES {
             line.passed(Turn::Newcomer);
             line.call_first();
             line.leave(sleeper);
-            sleeper = line.join(Turn::Called, 'a');
+            line.join(Some(sleeper), 'a');
         }
         assert!(!line.lets_pass(Turn::Newcomer));
     }
@@ -259,7 +276,9 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Join(Turn),
+        Join,
+        /// Somebody who is awake sleeps on.
+        Rejoin(Which),
         /// The sleeper's time runs out.
         GiveUp(Which),
         CallFirst,
@@ -273,9 +292,8 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            6 => Just(Step::Join(Turn::Newcomer)),
-            1 => Just(Step::Join(Turn::Called)),
-            1 => Just(Step::Join(Turn::TimedOut)),
+            6 => Just(Step::Join),
+            3 => any::<Which>().prop_map(Step::Rejoin),
             2 => any::<Which>().prop_map(Step::GiveUp),
             4 => Just(Step::CallFirst),
             1 => any::<Which>().prop_map(Step::Call),
@@ -289,7 +307,9 @@ mod tests {
     #[derive(Default)]
     struct Naive {
         asleep: Vec<(u32, Ticket)>,
-        called: Option<Ticket>,
+        called: Option<(u32, Ticket)>,
+        /// Those who have slept and got nothing.
+        awake: Vec<(u32, Ticket)>,
         overtaken: u32,
     }
 
@@ -302,9 +322,9 @@ mod tests {
             if place >= self.asleep.len() {
                 return None;
             }
-            let (name, ticket) = self.asleep.remove(place);
-            self.called = Some(ticket);
-            Some(name)
+            let sleeper = self.asleep.remove(place);
+            self.called = Some(sleeper);
+            Some(sleeper.0)
         }
     }
 
@@ -314,17 +334,25 @@ mod tests {
             let (mut line, mut naive) = (Line::new(MAX_PASSES), Naive::default());
             for (name, step) in (0..).zip(steps) {
                 match step {
-                    Step::Join(turn) => {
-                        if turn == Turn::Newcomer && !naive.is_waited_in() {
+                    Step::Join => {
+                        if !naive.is_waited_in() {
                             naive.overtaken = 0;
                         }
-                        let ticket = line.join(turn, name);
-                        let front = if turn == Turn::Newcomer { naive.asleep.len() } else { 0 };
-                        naive.asleep.insert(front, (name, ticket));
+                        naive.asleep.push((name, line.join(None, name)));
+                    }
+                    Step::Rejoin(which) => {
+                        if let Some(place) = which.checked_rem(naive.awake.len()) {
+                            let (name, ticket) = naive.awake.remove(place);
+                            prop_assert_eq!(line.join(Some(ticket), name), ticket);
+                            naive.asleep.push((name, ticket));
+                            naive.asleep.sort_by_key(|(name, _)| *name);
+                        }
                     }
                     Step::GiveUp(which) => {
                         if let Some(place) = which.checked_rem(naive.asleep.len()) {
-                            line.leave(naive.asleep.remove(place).1);
+                            let sleeper = naive.asleep.remove(place);
+                            line.leave(sleeper.1);
+                            naive.awake.push(sleeper);
                         }
                     }
                     Step::CallFirst if naive.called.is_none() => {
@@ -343,12 +371,14 @@ mod tests {
                         prop_assert_eq!(all, names);
                     }
                     Step::Arrive(goes_ahead) => {
-                        if let Some(ticket) = naive.called.take() {
+                        if let Some((name, ticket)) = naive.called.take() {
                             line.leave(ticket);
                             prop_assert!(line.lets_pass(Turn::Called));
                             if goes_ahead {
                                 line.passed(Turn::Called);
                                 naive.overtaken = 0;
+                            } else {
+                                naive.awake.push((name, ticket));
                             }
                         }
                     }
@@ -371,7 +401,7 @@ mod tests {
                 for (_, ticket) in &naive.asleep {
                     prop_assert!(line.contains(*ticket));
                 }
-                prop_assert!(naive.called.is_none_or(|ticket| !line.contains(ticket)));
+                prop_assert!(naive.called.is_none_or(|(_, ticket)| !line.contains(ticket)));
             }
         }
     }

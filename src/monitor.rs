@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::heap::Entry;
-use crate::line::Turn;
+use crate::line::{Ticket, Turn};
 use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
-use crate::stats::{Outcome, Stats};
+use crate::stats::{Settled, Stats};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 
@@ -109,7 +109,7 @@ pub(crate) enum NotTaken {
     Finished,
 }
 
-/// What a worker does next.
+/// What a worker has taken to do next.
 pub(crate) struct Taken<T> {
     pub(crate) entry: Entry<T>,
     /// Whether the worker had to wait for it.
@@ -137,7 +137,8 @@ pub(crate) struct Monitor<T> {
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
-        // In a small queue each operation waits for one of the other side.
+        // In a small queue the two sides alternate; in a large one whoever holds the
+        // lock is likely to want it again at once.
         let state = match state.is_large() {
             true => Mutex::for_bursts(state),
             false => Mutex::new(state),
@@ -179,7 +180,7 @@ impl<T> Monitor<T> {
         self.wait_from(self.state.lock(), side, wait, look)
     }
 
-    /// The same for who holds the lock already.
+    /// The same, for a caller that holds the lock already.
     #[inline]
     fn wait_from<R>(
         &self,
@@ -213,20 +214,26 @@ impl<T> Monitor<T> {
         // looking again would only make the wake-up later.
         let since = sync::timestamp();
         let mut looks = match state.is_busy(side) {
+            // Much room, which no short spin brings.
             true if side == Side::Space && state.is_large() => SPIN_LOOKS..sync::looks(),
             true => 0..sync::looks(),
             false => 0..0,
         };
-        let mut turn = Turn::Again;
+        let (mut turn, mut ticket) = (Turn::Again, None);
         loop {
-            (state, turn) = match looks.next() {
+            match looks.next() {
                 Some(look) => {
                     Self::unlock(state);
                     sync::pause_before_look(look);
-                    (self.state.lock(), turn)
+                    state = self.state.lock();
                 }
-                None => self.sleep(state, side, turn, wait.deadline(), since),
-            };
+                None => {
+                    let deadline = wait.deadline();
+                    let slept;
+                    (state, turn, slept) = self.sleep(state, side, turn, ticket, deadline, since);
+                    ticket = Some(slept);
+                }
+            }
             let last = wait.is_over();
             let answer = look(&mut state, Look { turn, last });
             if answer.is_some() || last {
@@ -236,19 +243,21 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Sleeps until called or, at the latest, until `deadline`. The caller has
-    /// been waiting `since` then.
+    /// Sleeps until called or, at the latest, until `deadline`. `earlier` is the
+    /// ticket of the caller's last sleep for this, if there was one, and `since` when
+    /// it began to wait.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
         turn: Turn,
+        earlier: Option<Ticket>,
         deadline: Option<Instant>,
         since: Instant,
-    ) -> (Guard<'a, T>, Turn) {
+    ) -> (Guard<'a, T>, Turn, Ticket) {
         let waker = Arc::new(Condvar::new());
         let (ticket, until) =
-            state.fall_asleep(side, turn, Arc::clone(&waker), deadline, sync::now);
+            state.fall_asleep(side, turn, earlier, Arc::clone(&waker), deadline, sync::now);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
@@ -271,7 +280,7 @@ impl<T> Monitor<T> {
         };
         let waited = sync::timestamp().saturating_duration_since(since);
         state.wake_up(side, ticket, turn == Turn::Called && waited < SHORT_WAIT);
-        (state, turn)
+        (state, turn, ticket)
     }
 
     // ----- in ---------------------------------------------------------------
@@ -395,7 +404,7 @@ impl<T> Monitor<T> {
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
         self.take(wait, |state, entry| {
-            state.settle(Outcome::Succeeded, 1);
+            state.settle(Settled::Succeeded, 1);
             entry.item
         })
     }
@@ -407,7 +416,7 @@ impl<T> Monitor<T> {
         self.take(Wait::Forever, |state, first| {
             buffer.push(first.item);
             let taken = 1 + state.take_more(limit - 1, |item| buffer.push(item));
-            state.settle(Outcome::Succeeded, taken);
+            state.settle(Settled::Succeeded, taken);
             taken
         })
     }
@@ -416,7 +425,7 @@ impl<T> Monitor<T> {
     /// takes the next, in one critical section. `None` when nothing can come
     /// any more.
     #[inline]
-    pub(crate) fn next(&self, done: Option<Outcome>) -> Option<Taken<T>> {
+    pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
         let mut state = self.state.lock();
         if let Some(outcome) = done {
             state.settle(outcome, 1);
@@ -454,7 +463,7 @@ impl<T> Monitor<T> {
 
     // ----- back -------------------------------------------------------------
 
-    pub(crate) fn settle(&self, outcome: Outcome, count: usize) {
+    pub(crate) fn settle(&self, outcome: Settled, count: usize) {
         self.with(|state| state.settle(outcome, count));
     }
 
@@ -514,7 +523,7 @@ impl<T> Monitor<T> {
     pub(crate) fn abort(&self) -> Leftover<T> {
         self.with(|state| {
             let leftover = state.abort();
-            state.settle(Outcome::Aborted, leftover.len());
+            state.settle(Settled::Aborted, leftover.len());
             leftover
         })
     }

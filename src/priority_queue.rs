@@ -16,9 +16,9 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// A bounded priority queue for threads that block, usable like a channel.
 ///
 /// The greatest priority comes out first, and equal priorities in the order in
-/// which they were accepted. Every operation comes in the usual four forms:
-/// the plain one blocks, `try_` never does, `_timeout` takes a [`Duration`] and
-/// `_deadline` an [`Instant`]. A timeout too long for an `Instant` means no
+/// which they were accepted. `push`, `pop` and `lease` come in the usual four
+/// forms: the plain one blocks, `try_` never does, `_timeout` takes a [`Duration`]
+/// and `_deadline` an [`Instant`]. A timeout too long for an `Instant` means no
 /// limit; at its deadline an operation tries once more before it gives up.
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
@@ -26,10 +26,10 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
 /// Memory grows with the number of items, not with the capacity. A priority that
-/// runs empty keeps room for 1024 items and gives back what it took beyond that.
-/// Beyond eight priorities, new ones share one structure, which gives its memory
-/// back when it runs empty. No code of the item's (its destructor, say) runs
-/// under the queue's lock.
+/// runs empty keeps its memory if that is room for no more than 1024 items, and
+/// otherwise gives all of it back. Beyond eight priorities, new ones share one
+/// structure, for which the same holds. No code of the item's (its destructor,
+/// say) runs under the queue's lock.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
 /// important ones wait. Threads, though, are served in turn: a blocked thread
@@ -276,6 +276,9 @@ impl<T> PriorityQueue<T> {
     /// `buffer`; blocks until there is one. Returns how many; 0 means that
     /// nothing can come any more, or that `limit` is 0.
     ///
+    /// As with [`pop`](Self::pop), a closed queue goes on while a lease may come
+    /// back, and a thread that holds a lease must not call this.
+    ///
     /// # Examples
     ///
     /// ```
@@ -296,7 +299,7 @@ impl<T> PriorityQueue<T> {
     }
 
     /// Pops until the queue is closed and nothing can come any more; each `next`
-    /// blocks while nothing is ready.
+    /// blocks like [`pop`](Self::pop) while nothing is ready.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }

@@ -13,12 +13,12 @@ use crate::job::{Job, Progress};
 use crate::outbox::{Outbox, Put};
 use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::Publish;
-use crate::stats::Outcome;
+use crate::stats::Settled;
 use crate::sync::Sender;
 use crate::task::{HAS_AN_ID, Task};
 
-/// Held by those who may still publish: the workers, and the shelf as long as
-/// there is something to cancel. With the last of them the results end.
+/// Held by those who may still publish: the workers, and [`Shared`](crate::shared::Shared)
+/// as long as there is something to cancel. With the last of them the results end.
 pub(crate) struct Publisher<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
     /// Set once results go to a stream.
@@ -47,7 +47,7 @@ impl<P, R, E> Publisher<P, R, E> {
         outcome: Result<R, TaskError<E>>,
         attempts: u32,
         duration: Duration,
-    ) -> Outcome {
+    ) -> Settled {
         match outcome {
             Ok(value) => {
                 let task_id = task.id.expect(HAS_AN_ID);
@@ -58,7 +58,7 @@ impl<P, R, E> Publisher<P, R, E> {
                     attempts,
                     duration,
                 });
-                Outcome::Succeeded
+                Settled::Succeeded
             }
             Err(error) => self.publish_failure(task, error, attempts, duration),
         }
@@ -71,11 +71,11 @@ impl<P, R, E> Publisher<P, R, E> {
         error: TaskError<E>,
         attempts: u32,
         duration: Duration,
-    ) -> Outcome {
+    ) -> Settled {
         let settled = match &error {
-            TaskError::Failed(_) => Outcome::Failed,
-            TaskError::Panicked(_) => Outcome::Panicked,
-            TaskError::Aborted => Outcome::Aborted,
+            TaskError::Failed(_) => Settled::Failed,
+            TaskError::Panicked(_) => Settled::Panicked,
+            TaskError::Aborted => Settled::Aborted,
         };
         let task_id = task.accepted_id().clone();
         let task = Box::new(task);

@@ -9,7 +9,7 @@ use crate::heap::Entry;
 use crate::job::Job;
 use crate::monitor::{Monitor, NotAccepted, Terms};
 use crate::options::{BackpressureStrategy, QueueOptions};
-use crate::stats::Outcome;
+use crate::stats::Settled;
 use crate::sync::{Mutex, thread};
 use crate::task::{Task, TaskId};
 
@@ -66,6 +66,8 @@ impl<P> Shared<P> {
             self.monitor
                 .offer(priority, Job::new(task), terms, Job::stamp, would_deadlock);
         match offered {
+            // Not `unwrap_or`, which would put the id together in a place of its own
+            // and copy it from there before it has arrived.
             Ok(number) => Ok(match name {
                 None => TaskId::Number(number),
                 Some(name) => name,
@@ -101,7 +103,7 @@ impl<P> Shared<P> {
             }
         }
         if count > 0 {
-            self.monitor.settle(Outcome::Aborted, count);
+            self.monitor.settle(Settled::Aborted, count);
         }
     }
 

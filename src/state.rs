@@ -13,13 +13,13 @@
 //!
 //! # Who is woken
 //!
-//! Threads sleep in four lines. The shell asks [`State::wakes`] before it lets
+//! Threads sleep in four lines. The monitor asks [`State::wakes`] before it lets
 //! go of the lock, and signals after. The answer is not tied to the change that
 //! was made; it restores these invariants, whichever of them the change broke:
 //!
 //! - **work**: while something is ready and a consumer sleeps, a consumer has
-//!   been called. One is enough: when it arrives it takes one item, and if
-//!   more is ready the same rule calls the next.
+//!   been called. One is enough: when it arrives it takes what it came for, and
+//!   if more is ready the same rule calls the next.
 //! - **due**: while something waits and a consumer sleeps, one consumer sleeps
 //!   no longer than until the earliest due time (the *watcher*), or one has
 //!   been called and will look when it arrives. A watcher that leaves, or an
@@ -29,7 +29,8 @@
 //!   calls the next, so no slot waits for a second item to be taken.
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
 //!   until then nobody is called before there is much room. Then all are, one
-//!   after the other, until the queue is full again.
+//!   after the other, until the queue is full again. While one waits whose grace
+//!   ran out in vain, nobody is patient.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -38,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use crate::heap::{Entry, Heap};
 use crate::line::{Line, Ticket, Turn};
-use crate::stats::{Outcome, Stats};
+use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
 
 /// How long a submitter of a large full queue sleeps on while there is room for
@@ -143,16 +144,14 @@ impl<W> Wakes<W> {
         submitter: None,
         others: Vec::new(),
     };
-}
 
-impl<W> Wakes<W> {
     pub(crate) fn wakers(self) -> impl Iterator<Item = W> {
         let consumer = self.consumer.into_iter();
         consumer.chain(self.submitter).chain(self.others)
     }
 }
 
-/// `T` is what lies in the queue, `W` what the shell signals to wake a thread.
+/// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
 ///
 /// Laid out by hand: what every operation touches comes first, and beside the
 /// lock, for each cache line that the next thread has to fetch makes the
@@ -173,7 +172,7 @@ pub(crate) struct State<T, W> {
     accepted: u64,
     /// Taken and not settled.
     leased: usize,
-    settled: [u64; Outcome::COUNT],
+    settled: [u64; Settled::COUNT],
     ready: Heap<T>,
     /// How many of the leased wait out a delay in their worker's hands.
     delayed: usize,
@@ -188,6 +187,9 @@ pub(crate) struct State<T, W> {
     watch: Option<Watch>,
     /// The submitter that sleeps no longer than its grace.
     patient: Option<Ticket>,
+    /// The submitter whose grace ran out in vain. It is called for any room there is,
+    /// so nobody else is patient before it is through.
+    impatient: Option<Ticket>,
     /// Whether sleeping submitters are called for any room there is.
     refilling: bool,
 }
@@ -206,7 +208,7 @@ impl<T, W> State<T, W> {
             },
             sleepers: 0,
             accepted: 0,
-            settled: [0; Outcome::COUNT],
+            settled: [0; Settled::COUNT],
             leased: 0,
             delayed: 0,
             retries: 0,
@@ -220,6 +222,7 @@ impl<T, W> State<T, W> {
             delays: Line::new(max_passes),
             watch: None,
             patient: None,
+            impatient: None,
             refilling: false,
         }
     }
@@ -358,9 +361,10 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// The same, if it was ready at the last look at the clock.
+    /// Takes the first item that is ready, if the thread may go ahead of those who
+    /// wait.
     #[inline]
-    pub(crate) fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
+    fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
         if !self.lets_pass(Side::Work, turn) {
             return None;
         }
@@ -373,8 +377,9 @@ impl<T, W> State<T, W> {
         Some(entry)
     }
 
-    /// Takes up to `limit` more, of those that were ready at the last look at the
-    /// clock.
+    /// Takes up to `limit` more for a thread that has just taken one, of those that
+    /// were ready by then. Together with that one they count as one that went ahead
+    /// of those who wait.
     pub(crate) fn take_more(&mut self, limit: usize, mut each: impl FnMut(T)) -> usize {
         let mut retries = 0;
         let taken = self.ready.pop_many(limit, |entry| {
@@ -386,7 +391,7 @@ impl<T, W> State<T, W> {
         taken
     }
 
-    /// What is due joins the back of its line.
+    /// What is due joins the back of its level.
     fn promote_due(&mut self, now: Instant) {
         while let Some(entry) = self.waiting.pop_due(now) {
             self.ready.push(entry);
@@ -396,7 +401,7 @@ impl<T, W> State<T, W> {
     // ----- back -------------------------------------------------------------
 
     #[inline]
-    pub(crate) fn settle(&mut self, outcome: Outcome, count: usize) {
+    pub(crate) fn settle(&mut self, outcome: Settled, count: usize) {
         self.leased -= count;
         self.settled[outcome as usize] += count as u64;
     }
@@ -491,35 +496,52 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// Puts the caller to sleep; it must wait until it is no longer
-    /// [asleep](Self::is_asleep), or until the returned instant. `now` is asked
-    /// only for a patient submitter.
+    /// Puts the caller to sleep, under the ticket it had if it has slept for this
+    /// before; it must wait until it is no longer [asleep](Self::is_asleep), or until
+    /// the returned instant. `now` is asked only for a patient submitter.
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
         turn: Turn,
+        earlier: Option<Ticket>,
         waker: W,
         deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
     ) -> (Ticket, Option<Instant>) {
-        let ticket = self.line(side).join(turn, waker);
+        let ticket = self.line(side).join(earlier, waker);
         self.sleepers += 1;
         let alarm = match side {
             Side::Work => self.unwatched_due().inspect(|&due| {
                 self.watch = Some(Watch { ticket, due });
             }),
-            // Whose grace ran out in vain waits for the next slot, however long.
-            Side::Space if self.is_large() && turn != Turn::TimedOut && self.patient.is_none() => {
-                self.patient = Some(ticket);
-                now().checked_add(GRACE)
-            }
-            _ => None,
+            Side::Space if self.is_large() => self.grace(ticket, turn, now),
+            Side::Space | Side::Idle | Side::Delay => None,
         };
         let until = match (alarm, deadline) {
             (Some(alarm), Some(deadline)) => Some(alarm.min(deadline)),
             (alarm, deadline) => alarm.or(deadline),
         };
         (ticket, until)
+    }
+
+    /// How long a submitter of a large queue sleeps without being called, if it is the
+    /// one that is patient.
+    fn grace(
+        &mut self,
+        ticket: Ticket,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Instant> {
+        if turn == Turn::TimedOut {
+            // There is no other: only who was patient wakes up before its time is over.
+            self.impatient = Some(ticket);
+            return None;
+        }
+        if self.patient.is_some() || self.impatient.is_some() {
+            return None;
+        }
+        self.patient = Some(ticket);
+        now().checked_add(GRACE)
     }
 
     pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
@@ -538,6 +560,9 @@ impl<T, W> State<T, W> {
         }
         if side == Side::Space && self.patient == Some(ticket) {
             self.patient = None;
+        }
+        if side == Side::Space && self.impatient == Some(ticket) {
+            self.impatient = None;
         }
     }
 

@@ -55,13 +55,13 @@ pub struct Stats {
 
 /// How a task was settled: the index of its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Settled {
     Succeeded,
     Failed,
     Panicked,
     Aborted,
 }
 
-impl Outcome {
+impl Settled {
     pub(crate) const COUNT: usize = 4;
 }

@@ -267,6 +267,8 @@ impl<P> Submitter<P> {
     }
 
     /// Ends the queue early: see [`TaskQueue::cancel`](crate::TaskQueue::cancel).
+    /// Where results are discarded, the payloads of the tasks that it ends are
+    /// dropped here; their destructors must not wait for the queue.
     pub fn cancel(&self) {
         self.shared.cancel();
     }

@@ -359,8 +359,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// [`Aborted`](crate::TaskError::Aborted), every task that waits for a
     /// worker or for its next attempt. Attempts that run go on, see
     /// [`Attempt::is_cancelled`], and are not retried: one that fails is
-    /// settled with its own error. Returns when those tasks are settled; does
-    /// not wait for running attempts.
+    /// settled with its own error. Returns when the tasks that this call ended are
+    /// settled; waits neither for running attempts nor for a call that came before.
     ///
     /// May be called from anywhere, by way of a [`Submitter`] also while
     /// another thread sits in [`drain`](Self::drain). Where results are

@@ -19,7 +19,7 @@ use crate::options::RetryWaits;
 use crate::publisher::Publisher;
 use crate::result::TaskError;
 use crate::shared::Shared;
-use crate::stats::Outcome;
+use crate::stats::Settled;
 use crate::sync;
 use crate::task::Task;
 use crate::waiting::Due;
@@ -44,9 +44,11 @@ enum Verdict<R, E> {
 }
 
 /// What a worker owes the books for a task that it has published.
-struct Done {
-    settled: Outcome,
-    /// When its last attempt ended, if nothing of the user's has run since.
+struct Published {
+    settled: Settled,
+    /// When its last attempt ended, if no destructor of the user's has run since. (But
+    /// for that of a result that nobody wants: where there are such, nobody sees how
+    /// long the next task took.)
     free_since: Option<Instant>,
 }
 
@@ -68,64 +70,64 @@ where
 
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
-        let mut done: Option<Done> = None;
+        let mut last: Option<Published> = None;
         while let Some(Taken { entry, waited }) =
-            self.shared.monitor.next(done.as_ref().map(|d| d.settled))
+            self.shared.monitor.next(last.as_ref().map(|l| l.settled))
         {
-            // Where one attempt follows upon another one look at the clock does
-            // for both.
-            let start = match done.and_then(|d| d.free_since) {
+            // Where one attempt follows another, one look at the clock does for
+            // both.
+            let start = match last.and_then(|l| l.free_since) {
                 Some(end) if !waited => end,
                 _ => sync::timestamp(),
             };
-            done = self.work(entry, start);
+            last = self.work(entry, start);
         }
         self.shared.worker_left();
     }
 
     /// Runs a task until it is published (`Some`) or back on the shelf.
-    fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Done> {
-        let mut returns = entry.returns;
+    fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Published> {
+        let mut number = entry.returns.saturating_add(1);
         let (task, progress) = entry.item.into_task(entry.priority);
         let started = progress.map_or(start, |p| p.started);
         loop {
-            let verdict = self.attempt(&task, returns.saturating_add(1));
+            let verdict = self.attempt(&task, number);
             let ended = sync::timestamp();
             let progress = Progress { started, ended };
             let (error, delay) = match verdict {
                 Verdict::Done(outcome) => {
-                    return Some(self.publish(task, outcome, returns, progress));
+                    return Some(self.publish(task, outcome, number, progress));
                 }
                 Verdict::Retry { error, delay } => (error, delay),
             };
             let due = Due::after(sync::now(), delay);
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
-                    return self.put_back(task, error, returns, progress, due);
+                    return self.put_back(task, error, number, progress, due);
                 }
                 RetryWaits::HoldWorker => {
                     if let Some(error) = self.hold(error, due) {
-                        return Some(self.publish(task, Err(error), returns, progress));
+                        return Some(self.fail(task, error, number, progress));
                     }
-                    returns = returns.saturating_add(1);
+                    number = number.saturating_add(1);
                 }
             }
         }
     }
 
-    /// Leaves a task that failed on the shelf until it is due. If the queue was
-    /// aborted meanwhile that failure was its last.
+    /// Puts a task whose attempt failed back on the shelf until it is due. If the
+    /// queue has been aborted, publishes it with that error instead (`Some`).
     fn put_back(
         &self,
         task: Task<P>,
         error: TaskError<E>,
-        returns: u32,
+        number: u32,
         progress: Progress,
         due: Due,
-    ) -> Option<Done> {
+    ) -> Option<Published> {
         let entry = Entry {
             priority: task.priority,
-            returns,
+            returns: number - 1,
             item: Job::again(task, progress),
         };
         match self.shared.monitor.put_back(entry, due) {
@@ -135,13 +137,13 @@ where
             }
             Err(entry) => {
                 let (task, _) = entry.item.into_task(entry.priority);
-                Some(self.publish(task, Err(error), returns, progress))
+                Some(self.fail(task, error, number, progress))
             }
         }
     }
 
-    /// Sits out the delay after an error. If no attempt is to follow, that is what
-    /// its task failed with at last.
+    /// Sits out the delay after a failed attempt. `Some` if no other follows: what to
+    /// publish the task with.
     fn hold(&self, error: TaskError<E>, due: Due) -> Option<TaskError<E>> {
         match self.shared.monitor.hold(due) {
             DelayEnd::Due => {
@@ -156,19 +158,30 @@ where
         }
     }
 
-    #[inline]
+    /// Publishes a task that is not tried again though it might have been.
+    #[cold]
+    fn fail(
+        &self,
+        task: Task<P>,
+        error: TaskError<E>,
+        attempts: u32,
+        progress: Progress,
+    ) -> Published {
+        self.publish(task, Err(error), attempts, progress)
+    }
+
+    #[inline(always)] // a call would copy the task
     fn publish(
         &self,
         task: Task<P>,
         outcome: Result<R, TaskError<E>>,
-        returns: u32,
+        attempts: u32,
         progress: Progress,
-    ) -> Done {
+    ) -> Published {
         // Publishing a success drops the payload.
         let is_quiet = outcome.is_err() || !mem::needs_drop::<P>();
-        let attempts = returns.saturating_add(1);
         let duration = progress.duration();
-        Done {
+        Published {
             settled: self.publisher.publish(task, outcome, attempts, duration),
             free_since: is_quiet.then_some(progress.ended),
         }

@@ -16,6 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Model {
     state: State<u32, &'static str>,
     now: Instant,
+    /// Who has slept, and under which ticket.
+    tickets: Vec<(&'static str, Ticket)>,
 }
 
 impl Model {
@@ -23,6 +25,7 @@ impl Model {
         Self {
             state: State::new(capacity, LARGE_CAPACITY, MAX_PASSES),
             now: Instant::now(),
+            tickets: Vec::new(),
         }
     }
 
@@ -66,7 +69,18 @@ impl Model {
         name: &'static str,
     ) -> (Ticket, Option<Instant>) {
         let now = self.now;
-        self.state.fall_asleep(side, turn, name, None, || now)
+        let mut earlier = self
+            .tickets
+            .iter()
+            .rev()
+            .filter(|(other, _)| *other == name);
+        let earlier = earlier.next().map(|(_, ticket)| *ticket);
+        let earlier = earlier.filter(|_| !turn.is_new());
+        let slept = self
+            .state
+            .fall_asleep(side, turn, earlier, name, None, || now);
+        self.tickets.push((name, slept.0));
+        slept
     }
 
     fn arrive(&mut self, side: Side, ticket: Ticket) {
@@ -174,10 +188,14 @@ fn a_watch_ends_with_the_consumers_own_time() {
         let entry = model.take(Turn::Newcomer).unwrap();
         model.put_back(entry, SECOND);
         let (now, deadline) = (model.now, model.now + own);
-        let (_, until) =
-            model
-                .state
-                .fall_asleep(Side::Work, Turn::Again, "watcher", Some(deadline), || now);
+        let (_, until) = model.state.fall_asleep(
+            Side::Work,
+            Turn::Again,
+            None,
+            "watcher",
+            Some(deadline),
+            || now,
+        );
         assert_eq!(until, Some(now + expected));
     }
 }
@@ -378,9 +396,9 @@ fn a_close_wakes_every_submitter_and_the_end_every_consumer() {
     model.take(Turn::Newcomer);
     model.sleep(Side::Work, "consumer");
     model.sleep(Side::Work, "another consumer");
-    model.state.settle(Outcome::Succeeded, 1);
+    model.state.settle(Settled::Succeeded, 1);
     assert!(model.woken().is_empty(), "one lease may come back");
-    model.state.settle(Outcome::Succeeded, 1);
+    model.state.settle(Settled::Succeeded, 1);
     assert_eq!(model.woken(), ["another consumer", "consumer"]);
     assert!(model.is_finished());
 }
@@ -400,7 +418,7 @@ fn nothing_comes_back_to_an_aborted_queue() {
     assert!(model.is_finished());
     assert!(model.state.put_back(leased, Due::Never).is_err());
     assert!(!model.state.is_idle(), "all three are still leased");
-    model.state.settle(Outcome::Aborted, 3);
+    model.state.settle(Settled::Aborted, 3);
     assert!(model.state.is_idle());
 }
 
@@ -413,9 +431,9 @@ fn idleness_wakes_everybody_who_sleeps_for_it() {
     model.sleep(Side::Idle, "second");
     model.take(Turn::Newcomer);
     model.take(Turn::Newcomer);
-    model.state.settle(Outcome::Succeeded, 1);
+    model.state.settle(Settled::Succeeded, 1);
     assert!(model.woken().is_empty());
-    model.state.settle(Outcome::Succeeded, 1);
+    model.state.settle(Settled::Succeeded, 1);
     assert_eq!(model.woken(), ["first", "second"]);
 }
 
@@ -558,7 +576,7 @@ fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_ou
     while model.admission(Turn::TimedOut) == Admission::Open {
         model.accept(1, Turn::TimedOut);
         assert!(model.take(Turn::Newcomer).is_some());
-        model.state.settle(Outcome::Succeeded, 1);
+        model.state.settle(Settled::Succeeded, 1);
         let _ = model.woken();
         passes += 1;
         assert!(passes <= MAX_PASSES);
@@ -653,14 +671,54 @@ fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
 }
 
 #[test]
+fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
+    let mut model = full_large_queue();
+    let mut first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    let grace_is_over = |model: &mut Model, ticket| {
+        model.state.wake_up(Side::Space, ticket, false);
+        assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
+        model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+        assert!(model.woken().is_empty(), "it is full");
+        model.take(Turn::Newcomer);
+        model.woken()
+    };
+    assert_eq!(grace_is_over(&mut model, first), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    first = model.sleep(Side::Space, "first"); // with its next item
+    assert_eq!(grace_is_over(&mut model, first), ["second"]);
+}
+
+#[test]
+fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    model.state.wake_up(Side::Space, first, false);
+    model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    assert!(until.is_some(), "the first is through");
+}
+
+#[test]
 fn patience_ends_with_the_submitters_own_time() {
     for (own, expected) in [(GRACE / 2, GRACE / 2), (GRACE * 2, GRACE)] {
         let mut model = full_large_queue();
         let (now, deadline) = (model.now, model.now + own);
-        let (_, until) =
-            model
-                .state
-                .fall_asleep(Side::Space, Turn::Again, "patient", Some(deadline), || now);
+        let (_, until) = model.state.fall_asleep(
+            Side::Space,
+            Turn::Again,
+            None,
+            "patient",
+            Some(deadline),
+            || now,
+        );
         assert_eq!(until, Some(now + expected));
     }
 }

@@ -10,9 +10,10 @@ pub(crate) use crossbeam_channel::{Sender, unbounded};
 
 pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
-/// For how many pauses of the processor a thread that finds a lock taken looks again
-/// now and then, before it lets the lock put it to sleep: ten to thirty microseconds.
-/// Then it gives its core away, in case the holder is waiting for that very core.
+/// A thread that finds a lock taken spins for this many pauses of the processor in all,
+/// ten to thirty microseconds, and tries the lock now and then. After that it gives its
+/// core away `LOCK_YIELDS` times, in case the holder is waiting for that very core, and
+/// at last lets the lock put it to sleep.
 const LOCK_PAUSES: u32 = 600;
 const LOCK_YIELDS: u32 = 2;
 
@@ -69,15 +70,17 @@ pub(crate) struct Mutex<T> {
     pauses: Pauses,
 }
 
-/// How many pauses there are before the first look at a lock that was taken, and
-/// twice as many before each that follows, up to the longest. The longer they get,
-/// the sooner a thread that was put to sleep finds the lock free.
+/// How long a thread spins between two tries at a taken lock: `first` pauses, then
+/// twice as many each time, up to `longest`. Rarer tries leave the lock free more often
+/// for a thread that it has put to sleep.
 struct Pauses {
     first: u32,
     longest: u32,
 }
 
 impl<T> Mutex<T> {
+    /// For a lock that changes hands at every operation: the first tries come soon,
+    /// the later ones ever more rarely.
     pub(crate) const fn new(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),

@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use taskshelf::{
-    Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, Submitter, Task, TaskQueue,
+    Attempt, BackpressureStrategy, PriorityQueue, QueueOptions, SubmitError, Submitted, Submitter,
+    Task, TaskQueue,
 };
 
 use crate::support::{
@@ -260,5 +261,32 @@ fn only_in_a_large_queue_a_submitter_wakes_up_to_see_whether_there_is_room() {
         assert_eq!(sleeps(LARGE - 1).min().unwrap_or(1), 1);
         // Fewer only if it was so late that there was room.
         assert!(sleeps(LARGE).max().unwrap_or(2) >= 2);
+    });
+}
+
+#[test]
+fn submitters_that_wait_for_a_slow_worker_take_turns() {
+    within_seconds(|| {
+        let queue = PriorityQueue::new(LARGE);
+        for _ in 0..LARGE {
+            queue.try_push(0, None).unwrap();
+        }
+        thread::scope(|scope| {
+            let _close = queue.close_on_drop();
+            for submitter in 0..3 {
+                let queue = &queue;
+                scope.spawn(move || while queue.push(1, Some(submitter)).is_ok() {});
+            }
+            let mut turns = [0; 3];
+            let turn = (0..200).position(|_| {
+                // Every grace is over before the next slot gets free.
+                thread::sleep(Duration::from_millis(2));
+                if let Some(submitter) = queue.pop().unwrap() {
+                    turns[submitter] += 1;
+                }
+                turns.iter().all(|count| *count >= 2)
+            });
+            assert!(turn.is_some(), "one of them waited in vain: {turns:?}");
+        });
     });
 }

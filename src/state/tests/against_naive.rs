@@ -29,7 +29,7 @@ enum Step {
     Offer(Vec<i32>, Door, Patience),
     /// So many items, of those that are there at once.
     Take(usize, Patience),
-    Settle(Which, Outcome),
+    Settle(Which, Settled),
     /// `None` is a delay without an end.
     PutBack(Which, Option<u64>),
     Hold(Which, Option<u64>),
@@ -73,6 +73,8 @@ struct Sleeper {
     until: Option<Instant>,
     /// It waits for room for many, for a while.
     is_patient: bool,
+    /// Its grace ran out in vain.
+    is_impatient: bool,
     /// It has been called together with all others, because of the end.
     is_sent_away: bool,
 }
@@ -161,15 +163,16 @@ impl Machine {
         &self.lines[side as usize]
     }
 
-    fn has_patient<'a>(threads: impl IntoIterator<Item = &'a Sleeper>) -> bool {
-        threads.into_iter().any(|s| s.is_patient)
+    /// Whether there is such a submitter, asleep or called.
+    fn has_submitter(&self, is_such: impl Fn(&Sleeper) -> bool) -> bool {
+        self.line(Space).iter().chain(&self.called).any(is_such)
     }
 
     /// Whether there is room enough to wake somebody who waits for it.
     fn fills(&self) -> bool {
         let is_large = self.capacity >= LARGE_CAPACITY;
         let has_much_room = is_large && self.len() <= self.capacity / 2;
-        let is_patient = Self::has_patient(self.line(Space)) || Self::has_patient(&self.called);
+        let is_patient = self.has_submitter(|s| s.is_patient);
         self.len() < self.capacity && (self.refilling || !is_patient || has_much_room)
     }
 
@@ -206,8 +209,16 @@ impl Machine {
 
     // ----- critical sections ------------------------------------------------
 
-    /// One look at the state; the thread sleeps if it may and must.
-    fn look(&mut self, errand: Errand, deadline: Option<Instant>, last: bool, turn: Turn) {
+    /// One look at the state; the thread sleeps if it may and must. Who has slept for
+    /// this before says who it is.
+    fn look(
+        &mut self,
+        errand: Errand,
+        deadline: Option<Instant>,
+        last: bool,
+        turn: Turn,
+        who: Option<(u32, Ticket)>,
+    ) {
         let unmet = match errand {
             Errand::Take(limit) => self.take(limit, turn),
             Errand::Offer(priorities, door) => self.offer(priorities, door, turn, last),
@@ -218,7 +229,7 @@ impl Machine {
             Errand::Hold(entry) => self.hold(entry, last),
         };
         if let (Some(errand), false) = (unmet, last) {
-            self.fall_asleep(errand, deadline, turn);
+            self.fall_asleep(errand, deadline, turn, who);
         }
         self.wake();
     }
@@ -331,9 +342,17 @@ impl Machine {
         None
     }
 
-    fn fall_asleep(&mut self, errand: Errand, deadline: Option<Instant>, turn: Turn) {
-        self.threads += 1;
-        let (thread, side) = (self.threads, errand.side());
+    fn fall_asleep(
+        &mut self,
+        errand: Errand,
+        deadline: Option<Instant>,
+        turn: Turn,
+        who: Option<(u32, Ticket)>,
+    ) {
+        self.threads += u32::from(who.is_none());
+        let thread = who.map_or(self.threads, |(thread, _)| thread);
+        let earlier = who.map(|(_, ticket)| ticket);
+        let side = errand.side();
         let turn = match turn {
             Turn::Newcomer => Turn::Again,
             turn => turn,
@@ -344,10 +363,12 @@ impl Machine {
         let is_patient = side == Space
             && self.capacity >= LARGE_CAPACITY
             && turn != Turn::TimedOut
-            && !Self::has_patient(&self.lines[Space as usize])
-            && !Self::has_patient(&self.called);
+            && !self.has_submitter(|s| s.is_patient || s.is_impatient);
         let now = self.now;
-        let (ticket, until) = self.state.fall_asleep(side, turn, thread, deadline, || now);
+        let (ticket, until) = self
+            .state
+            .fall_asleep(side, turn, earlier, thread, deadline, || now);
+        assert!(earlier.is_none_or(|earlier| earlier == ticket));
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
         if side == Space {
             let grace = is_patient.then_some(now + GRACE);
@@ -360,13 +381,13 @@ impl Machine {
             deadline,
             until,
             is_patient,
+            is_impatient: side == Space && turn == Turn::TimedOut,
             is_sent_away: false,
         };
+        // In the order in which they came.
         let line = &mut self.lines[side as usize];
-        match turn {
-            Turn::Newcomer | Turn::Again => line.push_back(sleeper),
-            Turn::Called | Turn::TimedOut => line.push_front(sleeper),
-        }
+        let place = line.partition_point(|other| other.thread < thread);
+        line.insert(place, sleeper);
     }
 
     /// The end of a critical section: who is woken, and whether they should be.
@@ -496,7 +517,13 @@ impl Machine {
                 if let Some(entry) = self.end_lease(which) {
                     self.state.hold();
                     let is_due = due <= Due::At(self.now);
-                    self.look(Errand::Hold(entry), due.instant(), is_due, Turn::Newcomer);
+                    self.look(
+                        Errand::Hold(entry),
+                        due.instant(),
+                        is_due,
+                        Turn::Newcomer,
+                        None,
+                    );
                 }
             }
             Step::Arrive(which) => {
@@ -537,7 +564,7 @@ impl Machine {
             Patience::None | Patience::Endless => None,
         };
         let last = matches!(patience, Patience::None);
-        self.look(errand, deadline, last, Turn::Newcomer);
+        self.look(errand, deadline, last, Turn::Newcomer, None);
     }
 
     fn end_lease(&mut self, which: Which) -> Option<Entry<u32>> {
@@ -545,15 +572,15 @@ impl Machine {
         Some(self.leased.remove(place))
     }
 
-    fn settle(&mut self, entries: &[Entry<u32>], outcome: Outcome) {
+    fn settle(&mut self, entries: &[Entry<u32>], outcome: Settled) {
         self.state.settle(outcome, entries.len());
         let count = entries.len() as u64;
         self.books.settled += count;
         *match outcome {
-            Outcome::Succeeded => &mut self.books.succeeded,
-            Outcome::Failed => &mut self.books.failed,
-            Outcome::Panicked => &mut self.books.panicked,
-            Outcome::Aborted => &mut self.books.aborted,
+            Settled::Succeeded => &mut self.books.succeeded,
+            Settled::Failed => &mut self.books.failed,
+            Settled::Panicked => &mut self.books.panicked,
+            Settled::Aborted => &mut self.books.aborted,
         } += count;
     }
 
@@ -592,7 +619,8 @@ impl Machine {
         let side = sleeper.errand.side();
         self.state.wake_up(side, sleeper.ticket, which % 2 == 0);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
-        self.look(sleeper.errand, sleeper.deadline, last, turn);
+        let who = Some((sleeper.thread, sleeper.ticket));
+        self.look(sleeper.errand, sleeper.deadline, last, turn, who);
         true
     }
 
@@ -615,7 +643,7 @@ impl Machine {
             }
             while self.arrive(0) {}
             let leased = std::mem::take(&mut self.leased);
-            self.settle(&leased, Outcome::Succeeded);
+            self.settle(&leased, Settled::Succeeded);
             self.wake();
             if self.line(Work).is_empty() && self.called.is_empty() {
                 self.step(Step::Take(1, Patience::None));
@@ -626,7 +654,7 @@ impl Machine {
         self.step(Step::Abort);
         while self.arrive(0) {}
         let leased = std::mem::take(&mut self.leased);
-        self.settle(&leased, Outcome::Aborted);
+        self.settle(&leased, Settled::Aborted);
         self.wake();
         while self.arrive(0) {}
         assert!(self.lines.iter().all(VecDeque::is_empty));
@@ -658,10 +686,10 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let limit = prop_oneof![3 => Just(1_usize), 1 => 2..9_usize];
     let outcome = prop_oneof![
-        Just(Outcome::Succeeded),
-        Just(Outcome::Failed),
-        Just(Outcome::Panicked),
-        Just(Outcome::Aborted),
+        Just(Settled::Succeeded),
+        Just(Settled::Failed),
+        Just(Settled::Panicked),
+        Just(Settled::Aborted),
     ];
     prop_oneof![
         60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
