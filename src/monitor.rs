@@ -266,7 +266,7 @@ impl<T> Monitor<T> {
             signal(wakes);
             state = self.state.lock();
         }
-        let turn = loop {
+        let woken = loop {
             if !state.is_asleep(side, ticket) {
                 break Turn::Called;
             }
@@ -279,8 +279,9 @@ impl<T> Monitor<T> {
             };
         };
         let waited = sync::timestamp().saturating_duration_since(since);
-        state.wake_up(side, ticket, turn == Turn::Called && waited < SHORT_WAIT);
-        (state, turn, ticket)
+        let waited_shortly = woken == Turn::Called && waited < SHORT_WAIT;
+        state.wake_up(side, turn, ticket, waited_shortly);
+        (state, woken, ticket)
     }
 
     // ----- in ---------------------------------------------------------------

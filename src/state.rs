@@ -29,8 +29,8 @@
 //!   calls the next, so no slot waits for a second item to be taken.
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
 //!   until then nobody is called before there is much room. Then all are, one
-//!   after the other, until the queue is full again. While one waits whose grace
-//!   ran out in vain, nobody is patient.
+//!   after the other, until the queue is full again. While somebody waits that has
+//!   slept before and got nothing, nobody is patient.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -187,9 +187,10 @@ pub(crate) struct State<T, W> {
     watch: Option<Watch>,
     /// The submitter that sleeps no longer than its grace.
     patient: Option<Ticket>,
-    /// The submitter whose grace ran out in vain. It is called for any room there is,
-    /// so nobody else is patient before it is through.
-    impatient: Option<Ticket>,
+    /// How many submitters wait in a large queue that have slept before and got
+    /// nothing. They are called for any room there is, so nobody else is patient before
+    /// they are through.
+    impatient: u32,
     /// Whether sleeping submitters are called for any room there is.
     refilling: bool,
 }
@@ -222,7 +223,7 @@ impl<T, W> State<T, W> {
             delays: Line::new(max_passes),
             watch: None,
             patient: None,
-            impatient: None,
+            impatient: 0,
             refilling: false,
         }
     }
@@ -514,7 +515,7 @@ impl<T, W> State<T, W> {
             Side::Work => self.unwatched_due().inspect(|&due| {
                 self.watch = Some(Watch { ticket, due });
             }),
-            Side::Space if self.is_large() => self.grace(ticket, turn, now),
+            Side::Space if self.is_large() => self.grace(turn, ticket, now),
             Side::Space | Side::Idle | Side::Delay => None,
         };
         let until = match (alarm, deadline) {
@@ -524,32 +525,29 @@ impl<T, W> State<T, W> {
         (ticket, until)
     }
 
-    /// How long a submitter of a large queue sleeps without being called, if it is the
-    /// one that is patient.
+    /// Until when a submitter of a large queue sleeps if it is not called, should it be
+    /// the one that is patient.
     fn grace(
         &mut self,
-        ticket: Ticket,
         turn: Turn,
+        ticket: Ticket,
         now: impl FnOnce() -> Instant,
     ) -> Option<Instant> {
-        if turn == Turn::TimedOut {
-            // There is no other: only who was patient wakes up before its time is over.
-            self.impatient = Some(ticket);
-            return None;
+        if !turn.is_new() {
+            self.impatient += 1;
+        } else if self.patient.is_none() && self.impatient == 0 {
+            self.patient = Some(ticket);
+            return now().checked_add(GRACE);
         }
-        if self.patient.is_some() || self.impatient.is_some() {
-            return None;
-        }
-        self.patient = Some(ticket);
-        now().checked_add(GRACE)
+        None
     }
 
     pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
         self.line(side).contains(ticket)
     }
 
-    /// The caller is awake, for whatever reason.
-    pub(crate) fn wake_up(&mut self, side: Side, ticket: Ticket, waited_shortly: bool) {
+    /// The caller, who fell asleep on this turn, is awake, for whatever reason.
+    pub(crate) fn wake_up(&mut self, side: Side, turn: Turn, ticket: Ticket, waited_shortly: bool) {
         if let Some(busy) = self.busy(side) {
             *busy = waited_shortly;
         }
@@ -561,8 +559,8 @@ impl<T, W> State<T, W> {
         if side == Side::Space && self.patient == Some(ticket) {
             self.patient = None;
         }
-        if side == Side::Space && self.impatient == Some(ticket) {
-            self.impatient = None;
+        if side == Side::Space && self.is_large() && !turn.is_new() {
+            self.impatient -= 1;
         }
     }
 

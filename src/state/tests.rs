@@ -16,8 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Model {
     state: State<u32, &'static str>,
     now: Instant,
-    /// Who has slept, and under which ticket.
-    tickets: Vec<(&'static str, Ticket)>,
+    /// Who has slept, on which turn, and under which ticket.
+    sleeps: Vec<(&'static str, Turn, Ticket)>,
 }
 
 impl Model {
@@ -25,7 +25,7 @@ impl Model {
         Self {
             state: State::new(capacity, LARGE_CAPACITY, MAX_PASSES),
             now: Instant::now(),
-            tickets: Vec::new(),
+            sleeps: Vec::new(),
         }
     }
 
@@ -69,23 +69,28 @@ impl Model {
         name: &'static str,
     ) -> (Ticket, Option<Instant>) {
         let now = self.now;
-        let mut earlier = self
-            .tickets
-            .iter()
-            .rev()
-            .filter(|(other, _)| *other == name);
-        let earlier = earlier.next().map(|(_, ticket)| *ticket);
-        let earlier = earlier.filter(|_| !turn.is_new());
+        let earlier = match turn.is_new() {
+            true => None,
+            false => self.sleeps.iter().rev().find(|(other, ..)| *other == name),
+        };
+        let earlier = earlier.map(|&(_, _, ticket)| ticket);
         let slept = self
             .state
             .fall_asleep(side, turn, earlier, name, None, || now);
-        self.tickets.push((name, slept.0));
+        self.sleeps.push((name, turn, slept.0));
         slept
     }
 
     fn arrive(&mut self, side: Side, ticket: Ticket) {
         assert!(!self.state.is_asleep(side, ticket), "it was not called");
-        self.state.wake_up(side, ticket, false);
+        self.wake_up(side, ticket);
+    }
+
+    fn wake_up(&mut self, side: Side, ticket: Ticket) {
+        let mut sleeps = self.sleeps.iter().rev();
+        let sleep = sleeps.find(|&&(_, _, other)| other == ticket);
+        let &(_, turn, _) = sleep.expect("it has slept");
+        self.state.wake_up(side, turn, ticket, false);
     }
 
     fn woken(&mut self) -> Vec<&'static str> {
@@ -223,7 +228,7 @@ fn a_watcher_that_leaves_hands_over() {
     model.put_back(entry, SECOND);
     let watcher = model.sleep(Side::Work, "watcher");
     let other = model.sleep(Side::Work, "other");
-    model.state.wake_up(Side::Work, watcher, false);
+    model.wake_up(Side::Work, watcher);
     assert_eq!(model.woken(), ["other"]);
     model.arrive(Side::Work, other);
     assert!(model.take(Turn::Called).is_none());
@@ -240,7 +245,7 @@ fn who_leaves_without_having_watched_calls_nobody() {
     model.put_back(entry, SECOND);
     model.sleep(Side::Work, "watcher");
     let other = model.sleep(Side::Work, "other");
-    model.state.wake_up(Side::Work, other, false);
+    model.wake_up(Side::Work, other);
     assert!(model.woken().is_empty(), "the due time is still watched");
 }
 
@@ -306,7 +311,7 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     let (watcher, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
     assert_eq!(until, Some(start), "the earlier, though it came later");
     model.now = start;
-    model.state.wake_up(Side::Work, watcher, false);
+    model.wake_up(Side::Work, watcher);
     assert_eq!(model.take(Turn::TimedOut).unwrap().item, 1);
     assert!(model.take(Turn::Newcomer).is_none());
     model.now = start + 2 * SECOND;
@@ -650,7 +655,7 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     model.sleep(Side::Space, "other");
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty());
-    model.state.wake_up(Side::Space, patient, false);
+    model.wake_up(Side::Space, patient);
     assert_eq!(model.admission(Turn::TimedOut), Admission::Open);
     model.accept(9, Turn::TimedOut);
     assert!(model.woken().is_empty(), "it is full again");
@@ -662,7 +667,7 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
 fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
     let mut model = full_large_queue();
     let patient = model.sleep(Side::Space, "patient");
-    model.state.wake_up(Side::Space, patient, false);
+    model.wake_up(Side::Space, patient);
     assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
     let (_, until) = model.fall_asleep(Side::Space, Turn::TimedOut, "patient");
     assert_eq!(until, None);
@@ -676,7 +681,7 @@ fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
     let mut first = model.sleep(Side::Space, "first");
     model.sleep(Side::Space, "second");
     let grace_is_over = |model: &mut Model, ticket| {
-        model.state.wake_up(Side::Space, ticket, false);
+        model.wake_up(Side::Space, ticket);
         assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
         model.fall_asleep(Side::Space, Turn::TimedOut, "first");
         assert!(model.woken().is_empty(), "it is full");
@@ -694,7 +699,7 @@ fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
 fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
-    model.state.wake_up(Side::Space, first, false);
+    model.wake_up(Side::Space, first);
     model.fall_asleep(Side::Space, Turn::TimedOut, "first");
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
     assert_eq!(until, None);
@@ -704,6 +709,25 @@ fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
     model.accept(7, Turn::Called);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some(), "the first is through");
+}
+
+#[test]
+fn nobody_is_patient_while_one_waits_that_was_called_and_lost() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["first"]);
+    (0..2).for_each(|item| model.push(item));
+    model.arrive(Side::Space, first);
+    assert_eq!(model.admission(Turn::Called), Admission::Full);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Called, "first");
+    assert_eq!(until, None);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
 }
 
 #[test]
@@ -746,11 +770,11 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let consumer = model.sleep(Side::Work, "consumer");
     model.push(2);
     assert_eq!(model.woken(), ["consumer"]);
-    model.state.wake_up(Side::Work, consumer, false);
+    model.wake_up(Side::Work, consumer);
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(busy(&mut model), [false, true], "its sleep was long");
     let consumer = model.sleep(Side::Work, "consumer");
-    model.state.wake_up(Side::Work, consumer, true);
+    model.state.wake_up(Side::Work, Turn::Again, consumer, true);
     assert_eq!(busy(&mut model), [true, true], "its sleep was short");
 }
 

@@ -84,6 +84,50 @@ fn whoever_is_patient_hands_over_can_fail() {
     one_slot_each(Fault::ClockStands);
 }
 
+// A hang would mean that a slot stays free although a pusher has slept in vain, for
+// the sake of another that has come since: no clock helps them.
+fn slept_in_vain(fault: Fault) {
+    model(Preemptions(3), 2_000).outcomes([false, true], move || {
+        let queue = full();
+        let meeting = Arc::new(Meeting::default());
+        let here = Arc::clone(&meeting);
+        let first = beside(&queue, move |queue| {
+            queue.push(0, 4).unwrap();
+            here.meet(1);
+        });
+        let was_patient = timed_waits() == 1;
+        advance(SECOND); // it is no more
+        if !was_patient {
+            advance(Duration::MAX); // it may be yet
+        }
+        let here = Arc::clone(&meeting);
+        let taker = beside(&queue, move |queue| {
+            if fault != Fault::NobodyTakes {
+                queue.pop();
+            }
+            here.meet(2); // one of them is in
+            queue.pop();
+            first.join().unwrap();
+            advance(Duration::MAX); // the other may have come after that
+        });
+        queue.push(0, 5).unwrap();
+        meeting.meet(1);
+        taker.join().unwrap();
+        was_patient
+    });
+}
+
+#[test]
+fn who_has_slept_in_vain_does_not_wait_for_the_clock_again() {
+    slept_in_vain(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn who_has_slept_in_vain_does_not_wait_for_the_clock_again_can_fail() {
+    slept_in_vain(Fault::NobodyTakes);
+}
+
 // A hang would mean that a pusher sleeps on although half of the queue is free:
 // here no clock helps it.
 fn half_free(fault: Fault) {

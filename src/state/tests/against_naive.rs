@@ -73,8 +73,8 @@ struct Sleeper {
     until: Option<Instant>,
     /// It waits for room for many, for a while.
     is_patient: bool,
-    /// Its grace ran out in vain.
-    is_impatient: bool,
+    /// How it came to sleep.
+    turn: Turn,
     /// It has been called together with all others, because of the end.
     is_sent_away: bool,
 }
@@ -165,7 +165,8 @@ impl Machine {
 
     /// Whether there is such a submitter, asleep or called.
     fn has_submitter(&self, is_such: impl Fn(&Sleeper) -> bool) -> bool {
-        self.line(Space).iter().chain(&self.called).any(is_such)
+        let mut sleepers = self.line(Space).iter().chain(&self.called);
+        sleepers.any(|s| s.errand.side() == Space && is_such(s))
     }
 
     /// Whether there is room enough to wake somebody who waits for it.
@@ -362,8 +363,8 @@ impl Machine {
         }
         let is_patient = side == Space
             && self.capacity >= LARGE_CAPACITY
-            && turn != Turn::TimedOut
-            && !self.has_submitter(|s| s.is_patient || s.is_impatient);
+            && turn.is_new()
+            && !self.has_submitter(|s| s.is_patient || !s.turn.is_new());
         let now = self.now;
         let (ticket, until) = self
             .state
@@ -381,7 +382,7 @@ impl Machine {
             deadline,
             until,
             is_patient,
-            is_impatient: side == Space && turn == Turn::TimedOut,
+            turn,
             is_sent_away: false,
         };
         // In the order in which they came.
@@ -617,7 +618,8 @@ impl Machine {
         };
         let sleeper = sleeper.expect("the place was looked up");
         let side = sleeper.errand.side();
-        self.state.wake_up(side, sleeper.ticket, which % 2 == 0);
+        self.state
+            .wake_up(side, sleeper.turn, sleeper.ticket, which % 2 == 0);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
         let who = Some((sleeper.thread, sleeper.ticket));
         self.look(sleeper.errand, sleeper.deadline, last, turn, who);
