@@ -66,7 +66,9 @@
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   levels, tree, heap                       stable priority order
 //   waiting         items by due time
+//   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
+//   wakes           those to signal once the lock is free
 //   state           every decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   contain, chunks                          the doors to the user's code
@@ -87,6 +89,7 @@ mod error;
 mod heap;
 mod job;
 mod lease;
+mod leftover;
 mod levels;
 mod line;
 mod monitor;
@@ -104,6 +107,7 @@ mod task;
 mod task_queue;
 mod tree;
 mod waiting;
+mod wakes;
 mod worker;
 
 #[cfg(any(loom, shuttle))]

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::heap::Entry;
+use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
-use crate::state::{Admission, Door, Leftover, Phase, Refusal, Side, State, Take, Wakes};
+use crate::state::{Admission, Door, Phase, Refusal, Side, State, Take};
 use crate::stats::{Settled, Stats};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
+use crate::wakes::Wakes;
 
 /// A wait shorter than this was hardly worth its wake-up: a busy line.
 const SHORT_WAIT: Duration = Duration::from_micros(50);

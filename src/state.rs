@@ -35,12 +35,15 @@
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::heap::{Entry, Heap};
+use crate::leftover::Leftover;
 use crate::line::{Line, Ticket, Turn};
 use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
+use crate::wakes::Wakes;
 
 /// How long a submitter of a large full queue sleeps on while there is room for
 /// a few items. Waking it costs a consumer some microseconds, which is too dear
@@ -111,44 +114,6 @@ pub(crate) enum Side {
 struct Watch {
     ticket: Ticket,
     due: Instant,
-}
-
-/// Everything that an aborted queue had not handed out yet.
-pub(crate) struct Leftover<T> {
-    ready: Heap<T>,
-    waiting: Waiting<Entry<T>>,
-}
-
-impl<T> Leftover<T> {
-    /// In order of priority, then those that waited, in order of due time.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<T>> {
-        self.ready.chain(self.waiting.into_items())
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ready.len() + self.waiting.len()
-    }
-}
-
-/// The threads to signal once the lock is free.
-#[must_use = "threads that are not signalled sleep on"]
-pub(crate) struct Wakes<W> {
-    consumer: Option<W>,
-    submitter: Option<W>,
-    others: Vec<W>,
-}
-
-impl<W> Wakes<W> {
-    const NOBODY: Self = Self {
-        consumer: None,
-        submitter: None,
-        others: Vec::new(),
-    };
-
-    pub(crate) fn wakers(self) -> impl Iterator<Item = W> {
-        let consumer = self.consumer.into_iter();
-        consumer.chain(self.submitter).chain(self.others)
-    }
 }
 
 /// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
@@ -449,10 +414,9 @@ impl<T, W> State<T, W> {
     /// Ends the queue and leases out everything that was not taken.
     pub(crate) fn abort(&mut self) -> Leftover<T> {
         self.phase = Phase::Aborted;
-        let leftover = Leftover {
-            ready: std::mem::replace(&mut self.ready, Heap::new()),
-            waiting: std::mem::replace(&mut self.waiting, Waiting::new()),
-        };
+        let ready = mem::replace(&mut self.ready, Heap::new());
+        let waiting = mem::replace(&mut self.waiting, Waiting::new());
+        let leftover = Leftover::new(ready, waiting);
         self.leased += leftover.len();
         leftover
     }
@@ -609,9 +573,7 @@ impl<T, W> State<T, W> {
         if self.phase == Phase::Aborted {
             wakes.others.extend(self.delays.call_all());
         }
-        let anybody =
-            wakes.consumer.is_some() || wakes.submitter.is_some() || !wakes.others.is_empty();
-        anybody.then_some(wakes)
+        wakes.if_any()
     }
 
     // ----- the books --------------------------------------------------------

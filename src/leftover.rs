@@ -1,0 +1,24 @@
+//! Everything that an aborted queue had not handed out yet.
+
+use crate::heap::{Entry, Heap};
+use crate::waiting::Waiting;
+
+pub(crate) struct Leftover<T> {
+    ready: Heap<T>,
+    waiting: Waiting<Entry<T>>,
+}
+
+impl<T> Leftover<T> {
+    pub(crate) fn new(ready: Heap<T>, waiting: Waiting<Entry<T>>) -> Self {
+        Self { ready, waiting }
+    }
+
+    /// In order of priority, then those that waited, in order of due time.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<T>> {
+        self.ready.chain(self.waiting.into_items())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len()
+    }
+}
