@@ -1,0 +1,156 @@
+//! Submitters of a large queue, one of whom is patient.
+
+use super::*;
+
+fn full_large_queue() -> Model {
+    let mut model = Model::new(LARGE_CAPACITY);
+    (0..LARGE_CAPACITY as u32).for_each(|item| model.push(item));
+    model
+}
+
+#[test]
+fn a_patient_submitter_is_called_when_half_of_a_large_queue_is_free() {
+    let mut model = full_large_queue();
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "patient");
+    assert_eq!(until, Some(model.now + GRACE));
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "other");
+    assert_eq!(until, None, "one is enough");
+    for _ in 1..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+        assert!(model.woken().is_empty(), "there is not much room yet");
+    }
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["patient"]);
+}
+
+#[test]
+fn once_there_is_much_room_all_are_called_until_it_is_full() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "a");
+    let second = model.sleep(Side::Space, "b");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["a"]);
+    model.arrive(Side::Space, patient);
+    model.accept(7, Turn::Called);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "c");
+    assert!(until.is_some(), "somebody else is patient now");
+    assert_eq!(model.woken(), ["b"]);
+    model.arrive(Side::Space, second);
+    model.accept(8, Turn::Called);
+    assert_eq!(model.state.len(), LARGE_CAPACITY);
+    assert!(model.woken().is_empty(), "it is full");
+    model.sleep(Side::Space, "d");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty(), "one of them is patient");
+}
+
+#[test]
+fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "patient");
+    model.sleep(Side::Space, "other");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty());
+    model.wake_up(Side::Space, patient);
+    assert_eq!(model.admission(Turn::TimedOut), Admission::Open);
+    model.accept(9, Turn::TimedOut);
+    assert!(model.woken().is_empty(), "it is full again");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["other"], "nobody is patient now");
+}
+
+#[test]
+fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
+    let mut model = full_large_queue();
+    let patient = model.sleep(Side::Space, "patient");
+    model.wake_up(Side::Space, patient);
+    assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::TimedOut, "patient");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["patient"]);
+}
+
+#[test]
+fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
+    let mut model = full_large_queue();
+    let mut first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    let grace_is_over = |model: &mut Model, ticket| {
+        model.wake_up(Side::Space, ticket);
+        assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
+        model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+        assert!(model.woken().is_empty(), "it is full");
+        model.take(Turn::Newcomer);
+        model.woken()
+    };
+    assert_eq!(grace_is_over(&mut model, first), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    first = model.sleep(Side::Space, "first"); // with its next item
+    assert_eq!(grace_is_over(&mut model, first), ["second"]);
+}
+
+#[test]
+fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    model.wake_up(Side::Space, first);
+    model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    assert!(until.is_some(), "the first is through");
+}
+
+#[test]
+fn nobody_is_patient_while_one_waits_that_was_called_and_lost() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["first"]);
+    (0..2).for_each(|item| model.push(item));
+    model.arrive(Side::Space, first);
+    assert_eq!(model.admission(Turn::Called), Admission::Full);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Called, "first");
+    assert_eq!(until, None);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
+    assert_eq!(until, None);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["first"]);
+}
+
+#[test]
+fn patience_ends_with_the_submitters_own_time() {
+    for (own, expected) in [(GRACE / 2, GRACE / 2), (GRACE * 2, GRACE)] {
+        let mut model = full_large_queue();
+        let (now, deadline) = (model.now, model.now + own);
+        let (_, until) = model.state.fall_asleep(
+            Side::Space,
+            Turn::Again,
+            None,
+            "patient",
+            Some(deadline),
+            || now,
+        );
+        assert_eq!(until, Some(now + expected));
+    }
+}
+
+#[test]
+fn nobody_is_patient_in_a_small_queue_nor_for_work() {
+    let mut model = Model::new(LARGE_CAPACITY - 1);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "submitter");
+    assert_eq!(until, None);
+    let mut model = Model::new(LARGE_CAPACITY);
+    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "consumer");
+    assert_eq!(until, None);
+}
