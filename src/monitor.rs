@@ -232,7 +232,7 @@ impl<T> Monitor<T> {
                 None => {
                     let deadline = wait.deadline();
                     let slept;
-                    (state, turn, slept) = self.sleep(state, side, turn, ticket, deadline, since);
+                    (state, turn, slept) = self.sleep(state, side, ticket, deadline, since);
                     ticket = Some(slept);
                 }
             }
@@ -252,14 +252,13 @@ impl<T> Monitor<T> {
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
-        turn: Turn,
         earlier: Option<Ticket>,
         deadline: Option<Instant>,
         since: Instant,
     ) -> (Guard<'a, T>, Turn, Ticket) {
         let waker = Arc::new(Condvar::new());
         let (ticket, until) =
-            state.fall_asleep(side, turn, earlier, Arc::clone(&waker), deadline, sync::now);
+            state.fall_asleep(side, earlier, Arc::clone(&waker), deadline, sync::now);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
@@ -268,7 +267,7 @@ impl<T> Monitor<T> {
             signal(wakes);
             state = self.state.lock();
         }
-        let woken = loop {
+        let turn = loop {
             if !state.is_asleep(side, ticket) {
                 break Turn::Called;
             }
@@ -281,9 +280,9 @@ impl<T> Monitor<T> {
             };
         };
         let waited = sync::timestamp().saturating_duration_since(since);
-        let waited_shortly = woken == Turn::Called && waited < SHORT_WAIT;
-        state.wake_up(side, turn, ticket, waited_shortly);
-        (state, woken, ticket)
+        let waited_shortly = turn == Turn::Called && waited < SHORT_WAIT;
+        state.wake_up(side, earlier, ticket, waited_shortly);
+        (state, turn, ticket)
     }
 
     // ----- in ---------------------------------------------------------------
@@ -430,8 +429,8 @@ impl<T> Monitor<T> {
     #[inline]
     pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        if let Some(outcome) = done {
-            state.settle(outcome, 1);
+        if let Some(settled) = done {
+            state.settle(settled, 1);
         }
         match state.take(Turn::Newcomer, sync::now) {
             Take::Entry(entry) => {
@@ -466,8 +465,8 @@ impl<T> Monitor<T> {
 
     // ----- back -------------------------------------------------------------
 
-    pub(crate) fn settle(&self, outcome: Settled, count: usize) {
-        self.with(|state| state.settle(outcome, count));
+    pub(crate) fn settle(&self, settled: Settled, count: usize) {
+        self.with(|state| state.settle(settled, count));
     }
 
     /// Puts a leased item back until it is due. An aborted queue hands it back,

@@ -367,9 +367,9 @@ impl<T, W> State<T, W> {
     // ----- back -------------------------------------------------------------
 
     #[inline]
-    pub(crate) fn settle(&mut self, outcome: Settled, count: usize) {
+    pub(crate) fn settle(&mut self, settled: Settled, count: usize) {
         self.leased -= count;
-        self.settled[outcome as usize] += count as u64;
+        self.settled[settled as usize] += count as u64;
     }
 
     /// Puts a leased item back, to wait until it is due. Never refused for
@@ -467,7 +467,6 @@ impl<T, W> State<T, W> {
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
-        turn: Turn,
         earlier: Option<Ticket>,
         waker: W,
         deadline: Option<Instant>,
@@ -479,7 +478,7 @@ impl<T, W> State<T, W> {
             Side::Work => self.unwatched_due().inspect(|&due| {
                 self.watch = Some(Watch { ticket, due });
             }),
-            Side::Space if self.is_large() => self.grace(turn, ticket, now),
+            Side::Space if self.is_large() => self.grace(earlier, ticket, now),
             Side::Space | Side::Idle | Side::Delay => None,
         };
         let until = match (alarm, deadline) {
@@ -493,11 +492,11 @@ impl<T, W> State<T, W> {
     /// the one that is patient.
     fn grace(
         &mut self,
-        turn: Turn,
+        earlier: Option<Ticket>,
         ticket: Ticket,
         now: impl FnOnce() -> Instant,
     ) -> Option<Instant> {
-        if !turn.is_new() {
+        if earlier.is_some() {
             self.impatient += 1;
         } else if self.patient.is_none() && self.impatient == 0 {
             self.patient = Some(ticket);
@@ -510,8 +509,15 @@ impl<T, W> State<T, W> {
         self.line(side).contains(ticket)
     }
 
-    /// The caller, who fell asleep on this turn, is awake, for whatever reason.
-    pub(crate) fn wake_up(&mut self, side: Side, turn: Turn, ticket: Ticket, waited_shortly: bool) {
+    /// The caller, who fell asleep with the ticket of an `earlier` sleep or without, is
+    /// awake, for whatever reason.
+    pub(crate) fn wake_up(
+        &mut self,
+        side: Side,
+        earlier: Option<Ticket>,
+        ticket: Ticket,
+        waited_shortly: bool,
+    ) {
         if let Some(busy) = self.busy(side) {
             *busy = waited_shortly;
         }
@@ -523,7 +529,7 @@ impl<T, W> State<T, W> {
         if side == Side::Space && self.patient == Some(ticket) {
             self.patient = None;
         }
-        if side == Side::Space && self.is_large() && !turn.is_new() {
+        if side == Side::Space && self.is_large() && earlier.is_some() {
             self.impatient -= 1;
         }
     }

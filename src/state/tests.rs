@@ -17,8 +17,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Model {
     state: State<u32, &'static str>,
     now: Instant,
-    /// Who has slept, on which turn, and under which ticket.
-    sleeps: Vec<(&'static str, Turn, Ticket)>,
+    /// Who has slept, with the ticket of which earlier sleep, and under which ticket.
+    sleeps: Vec<(&'static str, Option<Ticket>, Ticket)>,
 }
 
 impl Model {
@@ -75,10 +75,8 @@ impl Model {
             false => self.sleeps.iter().rev().find(|(other, ..)| *other == name),
         };
         let earlier = earlier.map(|&(_, _, ticket)| ticket);
-        let slept = self
-            .state
-            .fall_asleep(side, turn, earlier, name, None, || now);
-        self.sleeps.push((name, turn, slept.0));
+        let slept = self.state.fall_asleep(side, earlier, name, None, || now);
+        self.sleeps.push((name, earlier, slept.0));
         slept
     }
 
@@ -90,8 +88,8 @@ impl Model {
     fn wake_up(&mut self, side: Side, ticket: Ticket) {
         let mut sleeps = self.sleeps.iter().rev();
         let sleep = sleeps.find(|&&(_, _, other)| other == ticket);
-        let &(_, turn, _) = sleep.expect("it has slept");
-        self.state.wake_up(side, turn, ticket, false);
+        let &(_, earlier, _) = sleep.expect("it has slept");
+        self.state.wake_up(side, earlier, ticket, false);
     }
 
     fn woken(&mut self) -> Vec<&'static str> {
@@ -194,14 +192,10 @@ fn a_watch_ends_with_the_consumers_own_time() {
         let entry = model.take(Turn::Newcomer).unwrap();
         model.put_back(entry, SECOND);
         let (now, deadline) = (model.now, model.now + own);
-        let (_, until) = model.state.fall_asleep(
-            Side::Work,
-            Turn::Again,
-            None,
-            "watcher",
-            Some(deadline),
-            || now,
-        );
+        let (_, until) =
+            model
+                .state
+                .fall_asleep(Side::Work, None, "watcher", Some(deadline), || now);
         assert_eq!(until, Some(now + expected));
     }
 }
@@ -622,7 +616,7 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(busy(&mut model), [false, true], "its sleep was long");
     let consumer = model.sleep(Side::Work, "consumer");
-    model.state.wake_up(Side::Work, Turn::Again, consumer, true);
+    model.state.wake_up(Side::Work, None, consumer, true);
     assert_eq!(busy(&mut model), [true, true], "its sleep was short");
 }
 

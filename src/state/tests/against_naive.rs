@@ -73,8 +73,8 @@ struct Sleeper {
     until: Option<Instant>,
     /// It waits for room for many, for a while.
     is_patient: bool,
-    /// How it came to sleep.
-    turn: Turn,
+    /// That of its earlier sleep for this.
+    earlier: Option<Ticket>,
     /// It has been called together with all others, because of the end.
     is_sent_away: bool,
 }
@@ -230,7 +230,7 @@ impl Machine {
             Errand::Hold(entry) => self.hold(entry, last),
         };
         if let (Some(errand), false) = (unmet, last) {
-            self.fall_asleep(errand, deadline, turn, who);
+            self.fall_asleep(errand, deadline, who);
         }
         self.wake();
     }
@@ -347,28 +347,23 @@ impl Machine {
         &mut self,
         errand: Errand,
         deadline: Option<Instant>,
-        turn: Turn,
         who: Option<(u32, Ticket)>,
     ) {
         self.threads += u32::from(who.is_none());
         let thread = who.map_or(self.threads, |(thread, _)| thread);
         let earlier = who.map(|(_, ticket)| ticket);
         let side = errand.side();
-        let turn = match turn {
-            Turn::Newcomer => Turn::Again,
-            turn => turn,
-        };
-        if turn.is_new() && matches!(side, Work | Space) && !self.is_waited_in(side) {
+        if earlier.is_none() && matches!(side, Work | Space) && !self.is_waited_in(side) {
             self.passes[side as usize] = 0;
         }
         let is_patient = side == Space
             && self.capacity >= LARGE_CAPACITY
-            && turn.is_new()
-            && !self.has_submitter(|s| s.is_patient || !s.turn.is_new());
+            && earlier.is_none()
+            && !self.has_submitter(|s| s.is_patient || s.earlier.is_some());
         let now = self.now;
         let (ticket, until) = self
             .state
-            .fall_asleep(side, turn, earlier, thread, deadline, || now);
+            .fall_asleep(side, earlier, thread, deadline, || now);
         assert!(earlier.is_none_or(|earlier| earlier == ticket));
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
         if side == Space {
@@ -382,7 +377,7 @@ impl Machine {
             deadline,
             until,
             is_patient,
-            turn,
+            earlier,
             is_sent_away: false,
         };
         // In the order in which they came.
@@ -619,7 +614,7 @@ impl Machine {
         let sleeper = sleeper.expect("the place was looked up");
         let side = sleeper.errand.side();
         self.state
-            .wake_up(side, sleeper.turn, sleeper.ticket, which % 2 == 0);
+            .wake_up(side, sleeper.earlier, sleeper.ticket, which % 2 == 0);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
         let who = Some((sleeper.thread, sleeper.ticket));
         self.look(sleeper.errand, sleeper.deadline, last, turn, who);

@@ -133,14 +133,10 @@ fn patience_ends_with_the_submitters_own_time() {
     for (own, expected) in [(GRACE / 2, GRACE / 2), (GRACE * 2, GRACE)] {
         let mut model = full_large_queue();
         let (now, deadline) = (model.now, model.now + own);
-        let (_, until) = model.state.fall_asleep(
-            Side::Space,
-            Turn::Again,
-            None,
-            "patient",
-            Some(deadline),
-            || now,
-        );
+        let (_, until) =
+            model
+                .state
+                .fall_asleep(Side::Space, None, "patient", Some(deadline), || now);
         assert_eq!(until, Some(now + expected));
     }
 }
