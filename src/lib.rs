@@ -69,7 +69,8 @@
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
 //   wakes           those to signal once the lock is free
-//   state           every decision, under the lock but without knowing it
+//   sleepers        who must be woken, and who may go ahead of them
+//   state           every other decision, under the lock but without knowing it
 //   monitor         the lock, and who sleeps on it
 //   contain, chunks                          the doors to the user's code
 //   lease, priority_queue                    the shelf
@@ -99,6 +100,7 @@ mod priority_queue;
 mod publisher;
 mod result;
 mod shared;
+mod sleepers;
 mod state;
 mod stats;
 mod submitter;

@@ -1,5 +1,6 @@
 //! Every decision of the queue, with no lock, clock or thread in it: what is
-//! accepted, what is taken next, when all is done, and who must be woken.
+//! accepted, what is taken next, and when all is done. [`sleepers`](crate::sleepers)
+//! decides who must be woken for it.
 //!
 //! An item is *accepted*, lies *ready* or *waiting* (for its time), is
 //! *leased* to whoever took it, and is *settled* in the end; a leased item may
@@ -10,46 +11,17 @@
 //! ```
 //!
 //! [`Phase`] only moves forward: open, closed, aborted.
-//!
-//! # Who is woken
-//!
-//! Threads sleep in four lines. The monitor asks [`State::wakes`] before it lets
-//! go of the lock, and signals after. The answer is not tied to the change that
-//! was made; it restores these invariants, whichever of them the change broke:
-//!
-//! - **work**: while something is ready and a consumer sleeps, a consumer has
-//!   been called. One is enough: when it arrives it takes what it came for, and
-//!   if more is ready the same rule calls the next.
-//! - **due**: while something waits and a consumer sleeps, one consumer sleeps
-//!   no longer than until the earliest due time (the *watcher*), or one has
-//!   been called and will look when it arrives. A watcher that leaves, or an
-//!   earlier due time, breaks the rule, and the next sleeper is called.
-//! - **space**: while there is room and a submitter sleeps, a submitter has been
-//!   called. It pushes when it arrives, and if there is still room the same rule
-//!   calls the next, so no slot waits for a second item to be taken.
-//!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
-//!   until then nobody is called before there is much room. Then all are, one
-//!   after the other, until the queue is full again. While somebody waits that has
-//!   slept before and got nothing, nobody is patient.
-//! - **end**: when nothing can come any more no consumer sleeps; in a closed
-//!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
-//!   in an aborted queue nobody sleeps out a delay.
 
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::heap::{Entry, Heap};
 use crate::leftover::Leftover;
-use crate::line::{Line, Ticket, Turn};
+use crate::line::{Ticket, Turn};
+use crate::sleepers::{Outlook, Side, Sleepers};
 use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
 use crate::wakes::Wakes;
-
-/// How long a submitter of a large full queue sleeps on while there is room for
-/// a few items. Waking it costs a consumer some microseconds, which is too dear
-/// for every single item. A consumer that takes longer than this for one pays
-/// them each time, and hardly notices.
-pub(crate) const GRACE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -96,26 +68,6 @@ pub(crate) enum Take<T> {
     Finished,
 }
 
-/// What threads sleep for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// An item to take, or the end.
-    Work,
-    /// Room for an item.
-    Space,
-    /// Nothing ready, waiting or leased.
-    Idle,
-    /// The end of a delay, with the item in hand.
-    Delay,
-}
-
-/// The consumer that sleeps no longer than until `due`.
-#[derive(Debug, Clone, Copy)]
-struct Watch {
-    ticket: Ticket,
-    due: Instant,
-}
-
 /// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
 ///
 /// Laid out by hand: what every operation touches comes first, and beside the
@@ -124,16 +76,8 @@ struct Watch {
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
-    /// Whether the last thread that got through, to work and to space, did so
-    /// without a long sleep: then the next may as well look again for a while.
-    busy: [bool; 2],
-    /// Threads in the lines, or called out of them and not yet here. As long as
-    /// there are none the lines need not be looked at.
-    sleepers: u32,
+    sleepers: Sleepers<W>,
     capacity: usize,
-    /// Room that a submitter is worth waking for; more than one slot in a queue
-    /// so large that it will not be empty before the submitter is there.
-    much_room: usize,
     accepted: u64,
     /// Taken and not settled.
     leased: usize,
@@ -145,51 +89,29 @@ pub(crate) struct State<T, W> {
     retries: u64,
     dropped: u64,
     refused: u64,
-    work: Line<W>,
-    space: Line<W>,
-    idle: Line<W>,
-    delays: Line<W>,
-    watch: Option<Watch>,
-    /// The submitter that sleeps no longer than its grace.
-    patient: Option<Ticket>,
-    /// How many submitters wait in a large queue that have slept before and got
-    /// nothing. They are called for any room there is, so nobody else is patient before
-    /// they are through.
-    impatient: u32,
-    /// Whether sleeping submitters are called for any room there is.
-    refilling: bool,
 }
 
 impl<T, W> State<T, W> {
     /// A queue with room for `large` or more is a large one. `max_passes` threads
     /// in a row may go ahead of those who wait.
     pub(crate) fn new(capacity: usize, large: usize, max_passes: u32) -> Self {
+        let much_room = match capacity >= large {
+            true => capacity.div_ceil(2),
+            false => 1,
+        };
         Self {
             phase: Phase::Open,
-            busy: [false; 2],
+            sleepers: Sleepers::new(much_room, max_passes),
             capacity,
-            much_room: match capacity >= large {
-                true => capacity.div_ceil(2),
-                false => 1,
-            },
-            sleepers: 0,
             accepted: 0,
-            settled: [0; Settled::COUNT],
             leased: 0,
-            delayed: 0,
-            retries: 0,
+            settled: [0; Settled::COUNT],
             ready: Heap::new(),
+            delayed: 0,
             waiting: Waiting::new(),
+            retries: 0,
             dropped: 0,
             refused: 0,
-            work: Line::new(max_passes),
-            space: Line::new(max_passes),
-            idle: Line::new(max_passes),
-            delays: Line::new(max_passes),
-            watch: None,
-            patient: None,
-            impatient: 0,
-            refilling: false,
         }
     }
 
@@ -216,12 +138,12 @@ impl<T, W> State<T, W> {
     /// Whether there is so much room that a patient submitter is worth waking.
     #[inline]
     pub(crate) fn has_much_room(&self) -> bool {
-        self.room() >= self.much_room
+        self.sleepers.is_much(self.room())
     }
 
     /// Whether submitters need not be told of every slot that gets free.
     pub(crate) fn is_large(&self) -> bool {
-        self.much_room > 1
+        self.sleepers.may_be_patient()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -247,7 +169,7 @@ impl<T, W> State<T, W> {
         match (self.phase, door) {
             (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
             (_, Door::InsideUnbounded) => Admission::Open,
-            _ if self.has_room() && self.lets_pass(Side::Space, turn) => Admission::Open,
+            _ if self.has_room() && self.sleepers.lets_pass(Side::Space, turn) => Admission::Open,
             _ => Admission::Full,
         }
     }
@@ -265,7 +187,7 @@ impl<T, W> State<T, W> {
     ) -> u64 {
         self.enter(priority, item, stamp);
         if door != Door::InsideUnbounded {
-            self.passed(Side::Space, turn);
+            self.sleepers.passed(Side::Space, turn);
         }
         self.accepted
     }
@@ -288,7 +210,7 @@ impl<T, W> State<T, W> {
             self.enter(priority, item, &stamp);
         }
         if door != Door::InsideUnbounded {
-            self.passed(Side::Space, turn);
+            self.sleepers.passed(Side::Space, turn);
         }
         self.accepted
     }
@@ -331,7 +253,7 @@ impl<T, W> State<T, W> {
     /// wait.
     #[inline]
     fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
-        if !self.lets_pass(Side::Work, turn) {
+        if !self.sleepers.lets_pass(Side::Work, turn) {
             return None;
         }
         let entry = self.ready.pop()?;
@@ -339,7 +261,7 @@ impl<T, W> State<T, W> {
         if entry.returns > 0 {
             self.retries += 1;
         }
-        self.passed(Side::Work, turn);
+        self.sleepers.passed(Side::Work, turn);
         Some(entry)
     }
 
@@ -423,47 +345,11 @@ impl<T, W> State<T, W> {
 
     // ----- sleep ------------------------------------------------------------
 
-    fn line(&mut self, side: Side) -> &mut Line<W> {
-        match side {
-            Side::Work => &mut self.work,
-            Side::Space => &mut self.space,
-            Side::Idle => &mut self.idle,
-            Side::Delay => &mut self.delays,
-        }
-    }
-
-    #[inline]
-    fn busy(&mut self, side: Side) -> Option<&mut bool> {
-        match side {
-            Side::Work => Some(&mut self.busy[0]),
-            Side::Space => Some(&mut self.busy[1]),
-            Side::Idle | Side::Delay => None,
-        }
-    }
-
-    /// Whether a thread that would sleep here had better look again first.
+    /// See [`Sleepers`] for this and the following.
     pub(crate) fn is_busy(&mut self, side: Side) -> bool {
-        self.busy(side).is_some_and(|busy| *busy)
+        self.sleepers.is_busy(side)
     }
 
-    #[inline]
-    fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
-        self.sleepers == 0 || self.line(side).lets_pass(turn)
-    }
-
-    #[inline]
-    fn passed(&mut self, side: Side, turn: Turn) {
-        if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
-            *busy = true;
-        }
-        if self.sleepers > 0 || !turn.is_new() {
-            self.line(side).passed(turn);
-        }
-    }
-
-    /// Puts the caller to sleep, under the ticket it had if it has slept for this
-    /// before; it must wait until it is no longer [asleep](Self::is_asleep), or until
-    /// the returned instant. `now` is asked only for a patient submitter.
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
@@ -472,45 +358,15 @@ impl<T, W> State<T, W> {
         deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
     ) -> (Ticket, Option<Instant>) {
-        let ticket = self.line(side).join(earlier, waker);
-        self.sleepers += 1;
-        let alarm = match side {
-            Side::Work => self.unwatched_due().inspect(|&due| {
-                self.watch = Some(Watch { ticket, due });
-            }),
-            Side::Space if self.is_large() => self.grace(earlier, ticket, now),
-            Side::Space | Side::Idle | Side::Delay => None,
-        };
-        let until = match (alarm, deadline) {
-            (Some(alarm), Some(deadline)) => Some(alarm.min(deadline)),
-            (alarm, deadline) => alarm.or(deadline),
-        };
-        (ticket, until)
-    }
-
-    /// Until when a submitter of a large queue sleeps if it is not called, should it be
-    /// the one that is patient.
-    fn grace(
-        &mut self,
-        earlier: Option<Ticket>,
-        ticket: Ticket,
-        now: impl FnOnce() -> Instant,
-    ) -> Option<Instant> {
-        if earlier.is_some() {
-            self.impatient += 1;
-        } else if self.patient.is_none() && self.impatient == 0 {
-            self.patient = Some(ticket);
-            return now().checked_add(GRACE);
-        }
-        None
+        let next_due = self.waiting.next_due();
+        self.sleepers
+            .fall_asleep(side, earlier, waker, deadline, next_due, now)
     }
 
     pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
-        self.line(side).contains(ticket)
+        self.sleepers.is_asleep(side, ticket)
     }
 
-    /// The caller, who fell asleep with the ticket of an `earlier` sleep or without, is
-    /// awake, for whatever reason.
     pub(crate) fn wake_up(
         &mut self,
         side: Side,
@@ -518,68 +374,29 @@ impl<T, W> State<T, W> {
         ticket: Ticket,
         waited_shortly: bool,
     ) {
-        if let Some(busy) = self.busy(side) {
-            *busy = waited_shortly;
-        }
-        self.line(side).leave(ticket);
-        self.sleepers -= 1;
-        if side == Side::Work && self.watch.is_some_and(|watch| watch.ticket == ticket) {
-            self.watch = None;
-        }
-        if side == Side::Space && self.patient == Some(ticket) {
-            self.patient = None;
-        }
-        if side == Side::Space && self.is_large() && earlier.is_some() {
-            self.impatient -= 1;
-        }
+        self.sleepers.wake_up(side, earlier, ticket, waited_shortly);
     }
 
-    /// The earliest due time, unless somebody sleeps no longer than that.
-    fn unwatched_due(&self) -> Option<Instant> {
-        let due = self.waiting.next_due()?;
-        match self.watch {
-            Some(watch) if watch.due <= due => None,
-            _ => Some(due),
-        }
-    }
-
-    /// Who must be woken: see the invariants at the top of this file.
+    /// Who must be woken. To be asked at the end of every critical section.
     #[inline]
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         self.check_books();
-        if self.sleepers == 0 {
-            return None;
+        match self.sleepers.are_none() {
+            true => None,
+            false => self.call_sleepers(),
         }
-        self.call_sleepers()
     }
 
     fn call_sleepers(&mut self) -> Option<Wakes<W>> {
-        let mut wakes = Wakes::NOBODY;
-        if self.is_finished() {
-            wakes.others.extend(self.work.call_all());
-        } else if !self.work.is_called() {
-            if !self.ready.is_empty() {
-                wakes.consumer = self.work.call_first();
-            } else if self.unwatched_due().is_some() {
-                // Rather the present watcher, whose alarm is too late now, than
-                // a second sleeper.
-                wakes.consumer = self.work.call(self.watch.map(|watch| watch.ticket));
-            }
-        }
-        self.refilling =
-            self.has_room() && (self.refilling || self.patient.is_none() || self.has_much_room());
-        if self.phase != Phase::Open {
-            wakes.others.extend(self.space.call_all());
-        } else if self.refilling && !self.space.is_called() {
-            wakes.submitter = self.space.call_first();
-        }
-        if self.is_idle() {
-            wakes.others.extend(self.idle.call_all());
-        }
-        if self.phase == Phase::Aborted {
-            wakes.others.extend(self.delays.call_all());
-        }
-        wakes.if_any()
+        self.sleepers.call(&Outlook {
+            is_ready: !self.ready.is_empty(),
+            next_due: self.waiting.next_due(),
+            is_finished: self.is_finished(),
+            room: self.room(),
+            is_closed: self.phase != Phase::Open,
+            is_idle: self.is_idle(),
+            is_aborted: self.phase == Phase::Aborted,
+        })
     }
 
     // ----- the books --------------------------------------------------------

@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use crate::sleepers::GRACE;
+
 use super::*;
 
 mod against_naive;
+mod passing;
 mod patience;
+mod waking;
 
 /// From here on a queue is large in these tests.
 const LARGE_CAPACITY: usize = 4;
@@ -105,161 +109,6 @@ impl Model {
 }
 
 #[test]
-fn one_consumer_is_called_for_work_and_calls_the_next() {
-    let mut model = Model::new(8);
-    let first = model.sleep(Side::Work, "first");
-    model.sleep(Side::Work, "second");
-    model.push(1);
-    assert_eq!(model.woken(), ["first"]);
-    model.push(2);
-    assert!(model.woken().is_empty(), "one call is on its way");
-    model.arrive(Side::Work, first);
-    assert!(model.take(Turn::Called).is_some());
-    assert_eq!(model.woken(), ["second"]);
-}
-
-#[test]
-fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
-    let mut model = Model::new(8);
-    let first = model.sleep(Side::Work, "first");
-    model.sleep(Side::Work, "second");
-    model.push(1);
-    assert_eq!(model.woken(), ["first"]);
-    assert!(
-        model.take(Turn::Newcomer).is_some(),
-        "a newcomer was faster"
-    );
-    model.arrive(Side::Work, first);
-    assert!(model.take(Turn::Called).is_none());
-    model.fall_asleep(Side::Work, Turn::Called, "first");
-    assert!(model.woken().is_empty());
-    model.push(2);
-    assert_eq!(model.woken(), ["first"], "it kept its place");
-}
-
-#[test]
-fn who_loses_the_race_keeps_the_count_of_those_who_passed() {
-    let mut model = Model::new(8);
-    let mut loser = model.sleep(Side::Work, "loser");
-    for _ in 0..MAX_PASSES {
-        model.push(1);
-        assert_eq!(model.woken(), ["loser"]);
-        assert!(model.take(Turn::Newcomer).is_some(), "it is faster");
-        model.arrive(Side::Work, loser);
-        assert!(model.take(Turn::Called).is_none());
-        (loser, _) = model.fall_asleep(Side::Work, Turn::Called, "loser");
-    }
-    model.push(1);
-    assert!(model.take(Turn::Newcomer).is_none(), "enough have passed");
-    assert_eq!(model.woken(), ["loser"]);
-}
-
-#[test]
-fn the_first_to_sleep_watches_the_earliest_due_time() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let entry = model.take(Turn::Newcomer).unwrap();
-    model.put_back(entry, SECOND);
-    let due = model.now + SECOND;
-    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
-    assert_eq!(until, Some(due));
-    let (_, until) = model.fall_asleep(Side::Work, Turn::Again, "other");
-    assert_eq!(until, None, "one watcher is enough");
-    assert!(model.woken().is_empty());
-}
-
-#[test]
-fn a_due_time_that_comes_up_calls_one_sleeper_to_watch_it() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let entry = model.take(Turn::Newcomer).unwrap();
-    let first = model.sleep(Side::Work, "first");
-    model.sleep(Side::Work, "second");
-    model.put_back(entry, SECOND);
-    assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Work, first);
-    assert!(model.take(Turn::Called).is_none(), "it is not due yet");
-    let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "first");
-    assert_eq!(until, Some(model.now + SECOND));
-    assert!(model.woken().is_empty());
-}
-
-#[test]
-fn a_watch_ends_with_the_consumers_own_time() {
-    for (own, expected) in [(SECOND / 2, SECOND / 2), (SECOND * 2, SECOND)] {
-        let mut model = Model::new(8);
-        model.push(1);
-        let entry = model.take(Turn::Newcomer).unwrap();
-        model.put_back(entry, SECOND);
-        let (now, deadline) = (model.now, model.now + own);
-        let (_, until) =
-            model
-                .state
-                .fall_asleep(Side::Work, None, "watcher", Some(deadline), || now);
-        assert_eq!(until, Some(now + expected));
-    }
-}
-
-#[test]
-fn a_watcher_called_for_work_hands_over_when_it_takes_it() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let entry = model.take(Turn::Newcomer).unwrap();
-    model.put_back(entry, SECOND);
-    let watcher = model.sleep(Side::Work, "watcher");
-    model.sleep(Side::Work, "other");
-    model.push(2);
-    assert_eq!(model.woken(), ["watcher"]);
-    model.arrive(Side::Work, watcher);
-    assert!(model.take(Turn::Called).is_some());
-    assert_eq!(model.woken(), ["other"]);
-}
-
-#[test]
-fn a_watcher_that_leaves_hands_over() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let entry = model.take(Turn::Newcomer).unwrap();
-    model.put_back(entry, SECOND);
-    let watcher = model.sleep(Side::Work, "watcher");
-    let other = model.sleep(Side::Work, "other");
-    model.wake_up(Side::Work, watcher);
-    assert_eq!(model.woken(), ["other"]);
-    model.arrive(Side::Work, other);
-    assert!(model.take(Turn::Called).is_none());
-    let due = model.now + SECOND;
-    let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "other");
-    assert_eq!(until, Some(due));
-}
-
-#[test]
-fn who_leaves_without_having_watched_calls_nobody() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let entry = model.take(Turn::Newcomer).unwrap();
-    model.put_back(entry, SECOND);
-    model.sleep(Side::Work, "watcher");
-    let other = model.sleep(Side::Work, "other");
-    model.wake_up(Side::Work, other);
-    assert!(model.woken().is_empty(), "the due time is still watched");
-}
-
-#[test]
-fn an_earlier_due_time_calls_the_watcher() {
-    let mut model = Model::new(8);
-    model.push(1);
-    model.push(2);
-    let late = model.take(Turn::Newcomer).unwrap();
-    let early = model.take(Turn::Newcomer).unwrap();
-    model.put_back(late, 2 * SECOND);
-    model.sleep(Side::Work, "watcher");
-    model.sleep(Side::Work, "other");
-    assert!(model.woken().is_empty());
-    model.put_back(early, SECOND);
-    assert_eq!(model.woken(), ["watcher"]);
-}
-
-#[test]
 fn what_is_due_joins_the_back_of_its_line() {
     let mut model = Model::new(8);
     model.push(1);
@@ -314,35 +163,6 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
 }
 
 #[test]
-fn one_submitter_is_called_for_room_and_calls_the_next() {
-    let mut model = Model::new(2);
-    model.push(1);
-    model.push(2);
-    let first = model.sleep(Side::Space, "first");
-    model.sleep(Side::Space, "second");
-    model.take(Turn::Newcomer);
-    assert_eq!(model.woken(), ["first"]);
-    model.take(Turn::Newcomer);
-    assert!(model.woken().is_empty(), "one call is on its way");
-    model.arrive(Side::Space, first);
-    assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.accept(3, Turn::Called);
-    assert_eq!(model.woken(), ["second"], "a slot is left");
-}
-
-#[test]
-fn a_submitter_that_gave_up_leaves_its_slot_to_the_next() {
-    let mut model = Model::new(1);
-    model.push(1);
-    let first = model.sleep(Side::Space, "first");
-    model.sleep(Side::Space, "second");
-    model.take(Turn::Newcomer);
-    assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Space, first); // and goes away without pushing
-    assert_eq!(model.woken(), ["second"]);
-}
-
-#[test]
 fn a_waiting_item_takes_up_room() {
     let mut model = Model::new(1);
     model.push(1);
@@ -382,28 +202,6 @@ fn the_doors_differ_in_what_they_ask_for() {
 }
 
 #[test]
-fn a_close_wakes_every_submitter_and_the_end_every_consumer() {
-    let mut model = Model::new(1);
-    model.push(1);
-    model.take(Turn::Newcomer);
-    model.push(2);
-    model.sleep(Side::Space, "submitter");
-    model.sleep(Side::Space, "another submitter");
-    assert!(model.state.close());
-    assert!(!model.state.close(), "it was closed before");
-    assert_eq!(model.woken(), ["another submitter", "submitter"]);
-
-    model.take(Turn::Newcomer);
-    model.sleep(Side::Work, "consumer");
-    model.sleep(Side::Work, "another consumer");
-    model.state.settle(Settled::Succeeded, 1);
-    assert!(model.woken().is_empty(), "one lease may come back");
-    model.state.settle(Settled::Succeeded, 1);
-    assert_eq!(model.woken(), ["another consumer", "consumer"]);
-    assert!(model.is_finished());
-}
-
-#[test]
 fn nothing_comes_back_to_an_aborted_queue() {
     let mut model = Model::new(8);
     model.push(1);
@@ -423,21 +221,6 @@ fn nothing_comes_back_to_an_aborted_queue() {
 }
 
 #[test]
-fn idleness_wakes_everybody_who_sleeps_for_it() {
-    let mut model = Model::new(8);
-    model.push(1);
-    model.push(2);
-    model.sleep(Side::Idle, "first");
-    model.sleep(Side::Idle, "second");
-    model.take(Turn::Newcomer);
-    model.take(Turn::Newcomer);
-    model.state.settle(Settled::Succeeded, 1);
-    assert!(model.woken().is_empty());
-    model.state.settle(Settled::Succeeded, 1);
-    assert_eq!(model.woken(), ["first", "second"]);
-}
-
-#[test]
 fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     let mut model = Model::new(1);
     model.push(1);
@@ -451,68 +234,6 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     assert!(model.woken().is_empty(), "a close does not end the delay");
     assert_eq!(model.state.abort().len(), 0);
     assert_eq!(model.woken(), ["worker"]);
-}
-
-#[test]
-fn an_abort_calls_everybody_out_of_a_delay() {
-    let mut model = Model::new(8);
-    for (item, worker) in [(1, "first"), (2, "second")] {
-        model.push(item);
-        model.take(Turn::Newcomer);
-        model.state.hold();
-        model.sleep(Side::Delay, worker);
-    }
-    assert!(model.woken().is_empty());
-    assert_eq!(model.state.abort().len(), 0, "both are in hand");
-    assert_eq!(model.woken(), ["first", "second"]);
-}
-
-#[test]
-fn a_newcomer_does_not_pass_a_line_for_ever() {
-    let mut model = Model::new(1);
-    model.push(0);
-    let blocked = model.sleep(Side::Space, "blocked");
-    let mut passes = 0;
-    model.take(Turn::Newcomer);
-    assert_eq!(model.woken(), ["blocked"]);
-    while model.admission(Turn::Newcomer) == Admission::Open {
-        model.push(0);
-        model.take(Turn::Newcomer);
-        passes += 1;
-    }
-    assert_eq!(passes, MAX_PASSES);
-    model.arrive(Side::Space, blocked);
-    assert_eq!(model.admission(Turn::Called), Admission::Open);
-    model.accept(1, Turn::Called);
-    model.take(Turn::Newcomer);
-    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
-}
-
-#[test]
-fn who_gets_in_with_a_part_of_a_batch_is_not_charged_with_those_before() {
-    let mut model = Model::new(1);
-    model.push(0);
-    let blocked = model.sleep(Side::Space, "blocked");
-    model.take(Turn::Newcomer);
-    assert_eq!(model.woken(), ["blocked"]);
-    model.push(0);
-    model.take(Turn::Newcomer);
-    model.arrive(Side::Space, blocked);
-    let mut batch = [(0, 1), (0, 2)].into_iter();
-    let stamp = |_: &mut u32, _| ();
-    model
-        .state
-        .accept_many(&mut batch, Door::Outside, Turn::Called, stamp);
-    assert_eq!(batch.len(), 1, "there was room for one");
-    model.fall_asleep(Side::Space, Turn::Called, "blocked");
-    let mut passes = 0;
-    model.take(Turn::Newcomer);
-    while model.admission(Turn::Newcomer) == Admission::Open {
-        model.push(0);
-        model.take(Turn::Newcomer);
-        passes += 1;
-    }
-    assert_eq!(passes, MAX_PASSES);
 }
 
 #[test]
@@ -535,23 +256,6 @@ fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
 }
 
 #[test]
-fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
-    let mut model = Model::new(8);
-    let consumer = model.sleep(Side::Work, "consumer");
-    model.push(0);
-    assert_eq!(model.woken(), ["consumer"]);
-    let mut passes = 0;
-    while model.take(Turn::Newcomer).is_some() {
-        model.push(0);
-        passes += 1;
-        assert!(passes <= MAX_PASSES);
-    }
-    assert_eq!(passes, MAX_PASSES);
-    model.arrive(Side::Work, consumer);
-    assert!(model.take(Turn::Called).is_some());
-}
-
-#[test]
 fn refusals_are_counted_and_use_up_no_number() {
     let mut model = Model::new(1);
     model.push(1);
@@ -566,58 +270,6 @@ fn refusals_are_counted_and_use_up_no_number() {
     assert_eq!(number, 2);
     let stats = model.state.snapshot();
     assert_eq!((stats.accepted, stats.refused, stats.dropped), (2, 2, 3));
-}
-
-#[test]
-fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_out() {
-    let mut model = Model::new(1);
-    let sleeper = model.sleep(Side::Space, "sleeper");
-    let mut passes = 0;
-    while model.admission(Turn::TimedOut) == Admission::Open {
-        model.accept(1, Turn::TimedOut);
-        assert!(model.take(Turn::Newcomer).is_some());
-        model.state.settle(Settled::Succeeded, 1);
-        let _ = model.woken();
-        passes += 1;
-        assert!(passes <= MAX_PASSES);
-    }
-    model.arrive(Side::Space, sleeper);
-    assert_eq!(model.admission(Turn::Called), Admission::Open);
-}
-
-#[test]
-fn what_handlers_add_beyond_the_capacity_passes_nobody() {
-    let mut model = Model::new(1);
-    model.push(0);
-    model.sleep(Side::Space, "blocked");
-    for item in 0..2 * MAX_PASSES {
-        let door = Door::InsideUnbounded;
-        assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
-        model.state.accept(0, item, door, Turn::Newcomer, |_, _| ());
-    }
-    while model.take(Turn::Newcomer).is_some() {}
-    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
-}
-
-#[test]
-fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
-    let mut model = Model::new(2);
-    let busy = |model: &mut Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
-    assert_eq!(busy(&mut model), [false, false]);
-    model.push(1);
-    assert_eq!(busy(&mut model), [false, true]);
-    model.take(Turn::Newcomer);
-    assert_eq!(busy(&mut model), [true, true]);
-
-    let consumer = model.sleep(Side::Work, "consumer");
-    model.push(2);
-    assert_eq!(model.woken(), ["consumer"]);
-    model.wake_up(Side::Work, consumer);
-    assert!(model.take(Turn::Called).is_some());
-    assert_eq!(busy(&mut model), [false, true], "its sleep was long");
-    let consumer = model.sleep(Side::Work, "consumer");
-    model.state.wake_up(Side::Work, None, consumer, true);
-    assert_eq!(busy(&mut model), [true, true], "its sleep was short");
 }
 
 #[test]

@@ -457,7 +457,7 @@ impl Machine {
 
         let asleep = self.lines.iter().flatten().count();
         let sleepers = asleep + self.called.len();
-        assert_eq!(self.state.sleepers as usize, sleepers);
+        assert_eq!(self.state.sleepers.are_none(), sleepers == 0);
 
         let nobody = |side: Side| self.line(side).is_empty();
         // work

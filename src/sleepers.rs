@@ -1,0 +1,305 @@
+//! Those who sleep, and who of them must be woken.
+//!
+//! Threads sleep in four lines. The monitor asks for whom to [call](Sleepers::call)
+//! before it lets go of the lock, and signals after. The answer is not tied to the
+//! change that was made; it restores these invariants, whichever of them the change
+//! broke:
+//!
+//! - **work**: while something is ready and a consumer sleeps, a consumer has
+//!   been called. One is enough: when it arrives it takes what it came for, and
+//!   if more is ready the same rule calls the next.
+//! - **due**: while something waits and a consumer sleeps, one consumer sleeps
+//!   no longer than until the earliest due time (the *watcher*), or one has
+//!   been called and will look when it arrives. A watcher that leaves, or an
+//!   earlier due time, breaks the rule, and the next sleeper is called.
+//! - **space**: while there is room and a submitter sleeps, a submitter has been
+//!   called. It pushes when it arrives, and if there is still room the same rule
+//!   calls the next, so no slot waits for a second item to be taken.
+//!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
+//!   until then nobody is called before there is much room. Then all are, one
+//!   after the other, until the queue is full again. While somebody waits that has
+//!   slept before and got nothing, nobody is patient.
+//! - **end**: when nothing can come any more no consumer sleeps; in a closed
+//!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
+//!   in an aborted queue nobody sleeps out a delay.
+
+use std::time::{Duration, Instant};
+
+use crate::line::{Line, Ticket, Turn};
+use crate::wakes::Wakes;
+
+/// How long a submitter of a large full queue sleeps on while there is room for
+/// a few items. Waking it costs a consumer some microseconds, which is too dear
+/// for every single item. A consumer that takes longer than this for one pays
+/// them each time, and hardly notices.
+pub(crate) const GRACE: Duration = Duration::from_millis(1);
+
+/// What threads sleep for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// An item to take, or the end.
+    Work,
+    /// Room for an item.
+    Space,
+    /// Nothing ready, waiting or leased.
+    Idle,
+    /// The end of a delay, with the item in hand.
+    Delay,
+}
+
+/// What sleepers wait for, as it is now.
+pub(crate) struct Outlook {
+    pub(crate) is_ready: bool,
+    /// When the first of what waits is due.
+    pub(crate) next_due: Option<Instant>,
+    /// Whether nothing can come any more.
+    pub(crate) is_finished: bool,
+    pub(crate) room: usize,
+    pub(crate) is_closed: bool,
+    pub(crate) is_idle: bool,
+    pub(crate) is_aborted: bool,
+}
+
+/// `W` is what the monitor signals to wake a thread.
+#[repr(C)]
+pub(crate) struct Sleepers<W> {
+    /// Threads in the lines, or called out of them and not yet here. As long as
+    /// there are none the lines need not be looked at.
+    count: u32,
+    /// Whether the last thread that got through, to work and to space, did so
+    /// without a long sleep: then the next may as well look again for a while.
+    busy: [bool; 2],
+    /// Room that a submitter is worth waking for; more than one slot in a queue
+    /// so large that it will not be empty before the submitter is there.
+    much_room: usize,
+    /// In a box, so that what every operation touches lies close together.
+    lines: Box<Lines<W>>,
+}
+
+struct Lines<W> {
+    work: Line<W>,
+    space: Line<W>,
+    idle: Line<W>,
+    delays: Line<W>,
+    watch: Option<Watch>,
+    /// The submitter that sleeps no longer than its grace.
+    patient: Option<Ticket>,
+    /// How many submitters wait in a large queue that have slept before and got
+    /// nothing. They are called for any room there is, so nobody else is patient before
+    /// they are through.
+    impatient: u32,
+    /// Whether sleeping submitters are called for any room there is.
+    refilling: bool,
+}
+
+/// The consumer that sleeps no longer than until `due`.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    ticket: Ticket,
+    due: Instant,
+}
+
+impl<W> Sleepers<W> {
+    /// Nobody. `max_passes` threads in a row may go ahead of those who wait.
+    pub(crate) fn new(much_room: usize, max_passes: u32) -> Self {
+        Self {
+            count: 0,
+            busy: [false; 2],
+            much_room,
+            lines: Box::new(Lines {
+                work: Line::new(max_passes),
+                space: Line::new(max_passes),
+                idle: Line::new(max_passes),
+                delays: Line::new(max_passes),
+                watch: None,
+                patient: None,
+                impatient: 0,
+                refilling: false,
+            }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn are_none(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether so much room is worth waking a patient submitter for.
+    #[inline]
+    pub(crate) fn is_much(&self, room: usize) -> bool {
+        room >= self.much_room
+    }
+
+    /// Whether submitters need not be told of every slot that gets free.
+    pub(crate) fn may_be_patient(&self) -> bool {
+        self.much_room > 1
+    }
+
+    // ----- those who do not sleep ---------------------------------------------
+
+    #[inline]
+    fn busy(&mut self, side: Side) -> Option<&mut bool> {
+        match side {
+            Side::Work => Some(&mut self.busy[0]),
+            Side::Space => Some(&mut self.busy[1]),
+            Side::Idle | Side::Delay => None,
+        }
+    }
+
+    /// Whether a thread that would sleep here had better look again first.
+    pub(crate) fn is_busy(&mut self, side: Side) -> bool {
+        self.busy(side).is_some_and(|busy| *busy)
+    }
+
+    /// Whether a thread may go ahead of those who wait.
+    #[inline]
+    pub(crate) fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
+        self.are_none() || self.lines.of(side).lets_pass(turn)
+    }
+
+    /// A thread went ahead.
+    #[inline]
+    pub(crate) fn passed(&mut self, side: Side, turn: Turn) {
+        if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
+            *busy = true;
+        }
+        if !self.are_none() || !turn.is_new() {
+            self.lines.of(side).passed(turn);
+        }
+    }
+
+    // ----- falling asleep, and waking up --------------------------------------
+
+    /// Puts the caller to sleep, under the ticket it had if it has slept for this
+    /// before; it must wait until it is no longer [asleep](Self::is_asleep), or until
+    /// the returned instant. `now` is asked only for a patient submitter.
+    pub(crate) fn fall_asleep(
+        &mut self,
+        side: Side,
+        earlier: Option<Ticket>,
+        waker: W,
+        deadline: Option<Instant>,
+        next_due: Option<Instant>,
+        now: impl FnOnce() -> Instant,
+    ) -> (Ticket, Option<Instant>) {
+        let may_be_patient = self.may_be_patient();
+        let lines = &mut *self.lines;
+        let ticket = lines.of(side).join(earlier, waker);
+        self.count += 1;
+        let alarm = match side {
+            Side::Work => lines.unwatched(next_due).inspect(|&due| {
+                lines.watch = Some(Watch { ticket, due });
+            }),
+            Side::Space if may_be_patient => lines.grace(earlier, ticket, now),
+            Side::Space | Side::Idle | Side::Delay => None,
+        };
+        let until = match (alarm, deadline) {
+            (Some(alarm), Some(deadline)) => Some(alarm.min(deadline)),
+            (alarm, deadline) => alarm.or(deadline),
+        };
+        (ticket, until)
+    }
+
+    pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
+        self.lines.of(side).contains(ticket)
+    }
+
+    /// The caller, who fell asleep with the ticket of an `earlier` sleep or without, is
+    /// awake, for whatever reason.
+    pub(crate) fn wake_up(
+        &mut self,
+        side: Side,
+        earlier: Option<Ticket>,
+        ticket: Ticket,
+        waited_shortly: bool,
+    ) {
+        if let Some(busy) = self.busy(side) {
+            *busy = waited_shortly;
+        }
+        self.count -= 1;
+        let may_be_patient = self.may_be_patient();
+        let lines = &mut *self.lines;
+        lines.of(side).leave(ticket);
+        if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
+            lines.watch = None;
+        }
+        if side == Side::Space && lines.patient == Some(ticket) {
+            lines.patient = None;
+        }
+        if side == Side::Space && may_be_patient && earlier.is_some() {
+            lines.impatient -= 1;
+        }
+    }
+
+    // ----- being called -------------------------------------------------------
+
+    /// Takes those who must be woken out of their lines.
+    #[inline]
+    pub(crate) fn call(&mut self, outlook: &Outlook) -> Option<Wakes<W>> {
+        let has_much_room = self.is_much(outlook.room);
+        let lines = &mut *self.lines;
+        let mut wakes = Wakes::NOBODY;
+        if outlook.is_finished {
+            wakes.others.extend(lines.work.call_all());
+        } else if !lines.work.is_called() {
+            if outlook.is_ready {
+                wakes.consumer = lines.work.call_first();
+            } else if lines.unwatched(outlook.next_due).is_some() {
+                // Rather the present watcher, whose alarm is too late now, than
+                // a second sleeper.
+                wakes.consumer = lines.work.call(lines.watch.map(|watch| watch.ticket));
+            }
+        }
+        lines.refilling =
+            outlook.room > 0 && (lines.refilling || lines.patient.is_none() || has_much_room);
+        if outlook.is_closed {
+            wakes.others.extend(lines.space.call_all());
+        } else if lines.refilling && !lines.space.is_called() {
+            wakes.submitter = lines.space.call_first();
+        }
+        if outlook.is_idle {
+            wakes.others.extend(lines.idle.call_all());
+        }
+        if outlook.is_aborted {
+            wakes.others.extend(lines.delays.call_all());
+        }
+        wakes.if_any()
+    }
+}
+
+impl<W> Lines<W> {
+    fn of(&mut self, side: Side) -> &mut Line<W> {
+        match side {
+            Side::Work => &mut self.work,
+            Side::Space => &mut self.space,
+            Side::Idle => &mut self.idle,
+            Side::Delay => &mut self.delays,
+        }
+    }
+
+    /// The earliest due time, unless somebody sleeps no longer than that.
+    fn unwatched(&self, next_due: Option<Instant>) -> Option<Instant> {
+        let due = next_due?;
+        match self.watch {
+            Some(watch) if watch.due <= due => None,
+            _ => Some(due),
+        }
+    }
+
+    /// Until when a submitter of a large queue sleeps if it is not called, should it be
+    /// the one that is patient.
+    fn grace(
+        &mut self,
+        earlier: Option<Ticket>,
+        ticket: Ticket,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Instant> {
+        if earlier.is_some() {
+            self.impatient += 1;
+        } else if self.patient.is_none() && self.impatient == 0 {
+            self.patient = Some(ticket);
+            return now().checked_add(GRACE);
+        }
+        None
+    }
+}

@@ -1,0 +1,137 @@
+//! Going ahead of those who wait, and how often that may be.
+
+use super::*;
+
+#[test]
+fn who_loses_the_race_keeps_the_count_of_those_who_passed() {
+    let mut model = Model::new(8);
+    let mut loser = model.sleep(Side::Work, "loser");
+    for _ in 0..MAX_PASSES {
+        model.push(1);
+        assert_eq!(model.woken(), ["loser"]);
+        assert!(model.take(Turn::Newcomer).is_some(), "it is faster");
+        model.arrive(Side::Work, loser);
+        assert!(model.take(Turn::Called).is_none());
+        (loser, _) = model.fall_asleep(Side::Work, Turn::Called, "loser");
+    }
+    model.push(1);
+    assert!(model.take(Turn::Newcomer).is_none(), "enough have passed");
+    assert_eq!(model.woken(), ["loser"]);
+}
+
+#[test]
+fn a_newcomer_does_not_pass_a_line_for_ever() {
+    let mut model = Model::new(1);
+    model.push(0);
+    let blocked = model.sleep(Side::Space, "blocked");
+    let mut passes = 0;
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["blocked"]);
+    while model.admission(Turn::Newcomer) == Admission::Open {
+        model.push(0);
+        model.take(Turn::Newcomer);
+        passes += 1;
+    }
+    assert_eq!(passes, MAX_PASSES);
+    model.arrive(Side::Space, blocked);
+    assert_eq!(model.admission(Turn::Called), Admission::Open);
+    model.accept(1, Turn::Called);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
+}
+
+#[test]
+fn who_gets_in_with_a_part_of_a_batch_is_not_charged_with_those_before() {
+    let mut model = Model::new(1);
+    model.push(0);
+    let blocked = model.sleep(Side::Space, "blocked");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["blocked"]);
+    model.push(0);
+    model.take(Turn::Newcomer);
+    model.arrive(Side::Space, blocked);
+    let mut batch = [(0, 1), (0, 2)].into_iter();
+    let stamp = |_: &mut u32, _| ();
+    model
+        .state
+        .accept_many(&mut batch, Door::Outside, Turn::Called, stamp);
+    assert_eq!(batch.len(), 1, "there was room for one");
+    model.fall_asleep(Side::Space, Turn::Called, "blocked");
+    let mut passes = 0;
+    model.take(Turn::Newcomer);
+    while model.admission(Turn::Newcomer) == Admission::Open {
+        model.push(0);
+        model.take(Turn::Newcomer);
+        passes += 1;
+    }
+    assert_eq!(passes, MAX_PASSES);
+}
+
+#[test]
+fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
+    let mut model = Model::new(8);
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.push(0);
+    assert_eq!(model.woken(), ["consumer"]);
+    let mut passes = 0;
+    while model.take(Turn::Newcomer).is_some() {
+        model.push(0);
+        passes += 1;
+        assert!(passes <= MAX_PASSES);
+    }
+    assert_eq!(passes, MAX_PASSES);
+    model.arrive(Side::Work, consumer);
+    assert!(model.take(Turn::Called).is_some());
+}
+
+#[test]
+fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_out() {
+    let mut model = Model::new(1);
+    let sleeper = model.sleep(Side::Space, "sleeper");
+    let mut passes = 0;
+    while model.admission(Turn::TimedOut) == Admission::Open {
+        model.accept(1, Turn::TimedOut);
+        assert!(model.take(Turn::Newcomer).is_some());
+        model.state.settle(Settled::Succeeded, 1);
+        let _ = model.woken();
+        passes += 1;
+        assert!(passes <= MAX_PASSES);
+    }
+    model.arrive(Side::Space, sleeper);
+    assert_eq!(model.admission(Turn::Called), Admission::Open);
+}
+
+#[test]
+fn what_handlers_add_beyond_the_capacity_passes_nobody() {
+    let mut model = Model::new(1);
+    model.push(0);
+    model.sleep(Side::Space, "blocked");
+    for item in 0..2 * MAX_PASSES {
+        let door = Door::InsideUnbounded;
+        assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
+        model.state.accept(0, item, door, Turn::Newcomer, |_, _| ());
+    }
+    while model.take(Turn::Newcomer).is_some() {}
+    assert_eq!(model.admission(Turn::Newcomer), Admission::Open);
+}
+
+#[test]
+fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
+    let mut model = Model::new(2);
+    let busy = |model: &mut Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
+    assert_eq!(busy(&mut model), [false, false]);
+    model.push(1);
+    assert_eq!(busy(&mut model), [false, true]);
+    model.take(Turn::Newcomer);
+    assert_eq!(busy(&mut model), [true, true]);
+
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.push(2);
+    assert_eq!(model.woken(), ["consumer"]);
+    model.wake_up(Side::Work, consumer);
+    assert!(model.take(Turn::Called).is_some());
+    assert_eq!(busy(&mut model), [false, true], "its sleep was long");
+    let consumer = model.sleep(Side::Work, "consumer");
+    model.state.wake_up(Side::Work, None, consumer, true);
+    assert_eq!(busy(&mut model), [true, true], "its sleep was short");
+}
