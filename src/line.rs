@@ -136,7 +136,8 @@ impl<W> Line<W> {
         }
     }
 
-    fn is_waited_in(&self) -> bool {
+    /// Whether somebody sleeps here, or was called and has yet to arrive.
+    pub(crate) fn is_waited_in(&self) -> bool {
         !self.asleep.is_empty() || self.called.is_some()
     }
 }

@@ -17,8 +17,8 @@
 //!   calls the next, so no slot waits for a second item to be taken.
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
 //!   until then nobody is called before there is much room. Then all are, one
-//!   after the other, until the queue is full again. While somebody waits that has
-//!   slept before and got nothing, nobody is patient.
+//!   after the other, until the queue is full again or nobody waits. While somebody
+//!   waits that has slept before and got nothing, nobody is patient.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -88,7 +88,8 @@ struct Lines<W> {
     /// nothing. They are called for any room there is, so nobody else is patient before
     /// they are through.
     impatient: u32,
-    /// Whether sleeping submitters are called for any room there is.
+    /// Whether sleeping submitters are called for any room there is. Means nothing while
+    /// nobody waits for space.
     refilling: bool,
 }
 
@@ -184,6 +185,9 @@ impl<W> Sleepers<W> {
     ) -> (Ticket, Option<Instant>) {
         let may_be_patient = self.may_be_patient();
         let lines = &mut *self.lines;
+        if side == Side::Space && !lines.space.is_waited_in() {
+            lines.refilling = false;
+        }
         let ticket = lines.of(side).join(earlier, waker);
         self.count += 1;
         let alarm = match side {

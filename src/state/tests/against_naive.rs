@@ -2,7 +2,7 @@
 //! threads that are only numbers. Every step is one critical section, as the
 //! monitor makes them; after each, the order of items, the books and who was
 //! woken must be what the model says, and the invariants at the top of
-//! `state.rs` must hold.
+//! `sleepers.rs` must hold.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -27,6 +27,9 @@ type Which = usize;
 enum Step {
     /// As many items as there are priorities.
     Offer(Vec<i32>, Door, Patience),
+    /// A submitter that found no room has looked again, and lies down unless there is
+    /// much by now.
+    HoldBack(i32),
     /// So many items, of those that are there at once.
     Take(usize, Patience),
     Settle(Which, Settled),
@@ -169,12 +172,17 @@ impl Machine {
         sleepers.any(|s| s.errand.side() == Space && is_such(s))
     }
 
+    fn has_much_room(&self) -> bool {
+        match self.capacity >= LARGE_CAPACITY {
+            true => self.len() <= self.capacity / 2,
+            false => self.len() < self.capacity,
+        }
+    }
+
     /// Whether there is room enough to wake somebody who waits for it.
     fn fills(&self) -> bool {
-        let is_large = self.capacity >= LARGE_CAPACITY;
-        let has_much_room = is_large && self.len() <= self.capacity / 2;
         let is_patient = self.has_submitter(|s| s.is_patient);
-        self.len() < self.capacity && (self.refilling || !is_patient || has_much_room)
+        self.len() < self.capacity && (self.refilling || !is_patient || self.has_much_room())
     }
 
     fn is_called(&self, side: Side) -> bool {
@@ -356,6 +364,9 @@ impl Machine {
         if earlier.is_none() && matches!(side, Work | Space) && !self.is_waited_in(side) {
             self.passes[side as usize] = 0;
         }
+        if side == Space && !self.is_waited_in(Space) {
+            self.refilling = false;
+        }
         let is_patient = side == Space
             && self.capacity >= LARGE_CAPACITY
             && earlier.is_none()
@@ -489,6 +500,14 @@ impl Machine {
                     false => (door, Patience::None),
                 };
                 self.begin(Errand::Offer(priorities, door), patience);
+            }
+            Step::HoldBack(priority) => {
+                assert_eq!(self.state.has_much_room(), self.has_much_room());
+                if self.phase == Phase::Open && !self.has_much_room() {
+                    let errand = Errand::Offer(vec![priority], Door::Outside);
+                    self.fall_asleep(errand, None, None);
+                    self.wake();
+                }
             }
             Step::Take(limit, patience) => self.begin(Errand::Take(limit), patience),
             Step::Join(patience) => self.begin(Errand::Join, patience),
@@ -690,6 +709,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
+        20 => (-1..2).prop_map(Step::HoldBack),
         60 => (limit, patience()).prop_map(|(l, w)| Step::Take(l, w)),
         30 => (any::<Which>(), outcome).prop_map(|(w, o)| Step::Settle(w, o)),
         30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),

@@ -47,6 +47,22 @@ fn once_there_is_much_room_all_are_called_until_it_is_full() {
 }
 
 #[test]
+fn when_nobody_waits_any_more_refilling_is_over() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    assert!(model.woken().is_empty());
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "next");
+    assert!(until.is_some(), "it is patient");
+    assert!(model.woken().is_empty(), "there is room, but not much");
+}
+
+#[test]
 fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     let mut model = full_large_queue();
     let patient = model.sleep(Side::Space, "patient");
