@@ -28,6 +28,8 @@ pub(crate) enum Turn {
     Called,
     /// It slept, and its time ran out before it was called.
     TimedOut,
+    /// The same, and what there is belongs to those who came before it.
+    Behind,
 }
 
 impl Turn {
@@ -67,6 +69,15 @@ impl<W> Line<W> {
 
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
         self.place(ticket).is_ok()
+    }
+
+    /// Whether somebody waits that came before.
+    pub(crate) fn is_behind(&self, ticket: Ticket) -> bool {
+        let first = self.asleep.front().map(|(first, _)| *first);
+        first
+            .into_iter()
+            .chain(self.called)
+            .any(|other| other < ticket)
     }
 
     /// Where a thread stands, or would.
@@ -124,7 +135,13 @@ impl<W> Line<W> {
 
     /// Whether a thread may go ahead now.
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
-        turn == Turn::Called || self.passes < self.max_passes || !self.is_waited_in()
+        match turn {
+            Turn::Called => true,
+            Turn::Behind => false,
+            Turn::Newcomer | Turn::Again | Turn::TimedOut => {
+                self.passes < self.max_passes || !self.is_waited_in()
+            }
+        }
     }
 
     /// A thread went ahead.
@@ -238,6 +255,28 @@ mod tests {
         line.leave(sleeper);
         line.passed(Turn::Called);
         assert!(line.lets_pass(Turn::Newcomer));
+    }
+
+    #[test]
+    fn those_before_are_asleep_or_called_and_came_earlier() {
+        let mut line = Line::new(MAX_PASSES);
+        let first = line.join(None, 'a');
+        assert!(!line.is_behind(first), "nobody else is there");
+        let second = line.join(None, 'b');
+        assert!(line.is_behind(second));
+        assert!(!line.is_behind(first));
+        line.call_first();
+        assert!(line.is_behind(second), "the first is on its way");
+        line.leave(first);
+        assert!(!line.is_behind(second));
+    }
+
+    #[test]
+    fn who_is_behind_others_waits() {
+        let mut line = Line::new(MAX_PASSES);
+        line.join(None, 'a');
+        assert!(line.lets_pass(Turn::Newcomer));
+        assert!(!line.lets_pass(Turn::Behind));
     }
 
     #[test]

@@ -268,21 +268,14 @@ impl<T> Monitor<T> {
             signal(wakes);
             state = self.state.lock();
         }
-        let turn = loop {
-            if !state.is_asleep(side, ticket) {
-                break Turn::Called;
-            }
-            if until.is_some_and(|instant| instant <= sync::now()) {
-                break Turn::TimedOut;
-            }
+        while state.is_asleep(side, ticket) && until.is_none_or(|instant| sync::now() < instant) {
             state = match until {
                 Some(instant) => waker.wait_until(state, instant),
                 None => waker.wait(state),
             };
-        };
+        }
         let waited = sync::timestamp().saturating_duration_since(since);
-        let waited_shortly = turn == Turn::Called && waited < SHORT_WAIT;
-        state.wake_up(side, earlier, ticket, waited_shortly);
+        let turn = state.wake_up(side, earlier, ticket, waited < SHORT_WAIT);
         (state, turn, ticket)
     }
 

@@ -18,7 +18,8 @@
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
 //!   until then nobody is called before there is much room. Then all are, one
 //!   after the other, until the queue is full again or nobody waits. While somebody
-//!   waits that has slept before and got nothing, nobody is patient.
+//!   waits that has slept before and got nothing, nobody is patient. A grace that runs
+//!   out ends the patience of all: the first in line is called then, whoever it was.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
@@ -216,9 +217,10 @@ impl<W> Sleepers<W> {
         earlier: Option<Ticket>,
         ticket: Ticket,
         waited_shortly: bool,
-    ) {
+    ) -> Turn {
+        let was_called = !self.is_asleep(side, ticket);
         if let Some(busy) = self.busy(side) {
-            *busy = waited_shortly;
+            *busy = was_called && waited_shortly;
         }
         self.count -= 1;
         let may_be_patient = self.may_be_patient();
@@ -227,11 +229,18 @@ impl<W> Sleepers<W> {
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
         }
-        if side == Side::Space && lines.patient == Some(ticket) {
-            lines.patient = None;
-        }
         if side == Side::Space && may_be_patient && earlier.is_some() {
             lines.impatient -= 1;
+        }
+        let was_patient = side == Side::Space && lines.patient == Some(ticket);
+        if was_patient {
+            lines.patient = None;
+        }
+        match was_called {
+            true => Turn::Called,
+            // It was patient for all of them, and now the first of them is called.
+            false if was_patient && lines.space.is_behind(ticket) => Turn::Behind,
+            false => Turn::TimedOut,
         }
     }
 

@@ -373,8 +373,8 @@ impl<T, W> State<T, W> {
         earlier: Option<Ticket>,
         ticket: Ticket,
         waited_shortly: bool,
-    ) {
-        self.sleepers.wake_up(side, earlier, ticket, waited_shortly);
+    ) -> Turn {
+        self.sleepers.wake_up(side, earlier, ticket, waited_shortly)
     }
 
     /// Who must be woken. To be asked at the end of every critical section.

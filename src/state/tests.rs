@@ -89,11 +89,11 @@ impl Model {
         self.wake_up(side, ticket);
     }
 
-    fn wake_up(&mut self, side: Side, ticket: Ticket) {
+    fn wake_up(&mut self, side: Side, ticket: Ticket) -> Turn {
         let mut sleeps = self.sleeps.iter().rev();
         let sleep = sleeps.find(|&&(_, _, other)| other == ticket);
         let &(_, earlier, _) = sleep.expect("it has slept");
-        self.state.wake_up(side, earlier, ticket, false);
+        self.state.wake_up(side, earlier, ticket, false)
     }
 
     fn woken(&mut self) -> Vec<&'static str> {

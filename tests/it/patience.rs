@@ -11,8 +11,9 @@ use taskshelf::{
     Task, TaskQueue,
 };
 
+use crate::kit::asleep;
 use crate::support::{
-    Echo, Gate, HOUR, OsThread, blocked, full, sorted_values, values, within_seconds,
+    Echo, Gate, HOUR, OsThread, blocked, full, sorted_values, until, values, within_seconds,
 };
 
 /// The least capacity of a queue that is large.
@@ -287,6 +288,34 @@ fn submitters_that_wait_for_a_slow_worker_take_turns() {
                 turns.iter().all(|count| *count >= 2)
             });
             assert!(turn.is_some(), "one of them waited in vain: {turns:?}");
+        });
+    });
+}
+
+#[test]
+fn whose_grace_runs_out_does_not_get_ahead_of_who_came_before() {
+    within_seconds(|| {
+        let queue = PriorityQueue::new(LARGE);
+        for item in 0..LARGE {
+            queue.try_push(0, item).unwrap();
+        }
+        thread::scope(|scope| {
+            let _close = queue.close_on_drop();
+            let push = || queue.push(0, LARGE);
+            // The first is patient, and the second waits behind it.
+            asleep(scope, push);
+            let second = asleep(scope, push);
+            let frees_one_in_a_grace = |_| {
+                queue.pop().unwrap();
+                thread::sleep(Duration::from_millis(2));
+                until(|| queue.len() == LARGE);
+                // The next is patient, while the second still waits.
+                let is_through = second.is_finished();
+                asleep(scope, push);
+                is_through
+            };
+            let slots = (0..20).position(frees_one_in_a_grace);
+            assert!(slots.is_some_and(|slots| slots <= 2), "{slots:?}");
         });
     });
 }

@@ -84,6 +84,38 @@ fn whoever_is_patient_hands_over_can_fail() {
     one_slot_each(Fault::ClockStands);
 }
 
+// A hang would mean that whose patience ended behind another kept a slot from both.
+fn patient_one_after_the_other(fault: Fault) {
+    model(Preemptions(2), 1_000).check(move || {
+        let queue = full();
+        let pushers = [4, 5].map(|item| beside(&queue, move |queue| queue.push(0, item).unwrap()));
+        let taker = beside(&queue, move |queue| {
+            for _ in 0..3 {
+                queue.pop();
+                if fault != Fault::ClockStands {
+                    advance(SECOND);
+                }
+            }
+            clock(fault).join().unwrap();
+        });
+        queue.push(0, 6).unwrap();
+        pushers.into_iter().for_each(|p| p.join().unwrap());
+        taker.join().unwrap();
+        assert_eq!(queue.len(), CAPACITY);
+    });
+}
+
+#[test]
+fn who_is_patient_behind_another_hands_over() {
+    patient_one_after_the_other(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn who_is_patient_behind_another_hands_over_can_fail() {
+    patient_one_after_the_other(Fault::ClockStands);
+}
+
 // A hang would mean that a slot stays free although a pusher has slept in vain, for
 // the sake of another that has come since: no clock helps them.
 fn slept_in_vain(fault: Fault) {

@@ -197,7 +197,8 @@ impl Machine {
     /// Whether those who wait may be overtaken once more.
     fn lets_pass(&self, side: Side, turn: Turn) -> bool {
         let passes = self.passes[side as usize];
-        turn == Turn::Called || passes < self.max_passes || !self.is_waited_in(side)
+        let may = passes < self.max_passes || !self.is_waited_in(side);
+        turn == Turn::Called || turn != Turn::Behind && may
     }
 
     fn passed(&mut self, side: Side, turn: Turn) {
@@ -632,8 +633,15 @@ impl Machine {
         };
         let sleeper = sleeper.expect("the place was looked up");
         let side = sleeper.errand.side();
-        self.state
+        let came_before = self.has_submitter(|s| s.thread < sleeper.thread && !s.is_sent_away);
+        let turn = match sleeper.is_patient && turn == Turn::TimedOut && came_before {
+            true => Turn::Behind,
+            false => turn,
+        };
+        let answer = self
+            .state
             .wake_up(side, sleeper.earlier, sleeper.ticket, which % 2 == 0);
+        assert_eq!(answer, turn);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
         let who = Some((sleeper.thread, sleeper.ticket));
         self.look(sleeper.errand, sleeper.deadline, last, turn, who);

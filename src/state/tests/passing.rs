@@ -131,7 +131,15 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     model.wake_up(Side::Work, consumer);
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(busy(&mut model), [false, true], "its sleep was long");
-    let consumer = model.sleep(Side::Work, "consumer");
-    model.state.wake_up(Side::Work, None, consumer, true);
-    assert_eq!(busy(&mut model), [true, true], "its sleep was short");
+    let short_sleep = |model: &mut Model, is_called: bool| {
+        let consumer = model.sleep(Side::Work, "consumer");
+        if is_called {
+            model.push(3);
+            assert_eq!(model.woken(), ["consumer"]);
+        }
+        model.state.wake_up(Side::Work, None, consumer, true);
+        model.state.is_busy(Side::Work)
+    };
+    assert!(!short_sleep(&mut model, false), "its time ran out");
+    assert!(short_sleep(&mut model, true), "it was called soon");
 }

@@ -90,6 +90,40 @@ fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
 }
 
 #[test]
+fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    model.take(Turn::Newcomer);
+    assert_eq!(model.wake_up(Side::Space, first), Turn::TimedOut);
+    model.accept(7, Turn::TimedOut);
+    let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    assert!(until.is_some(), "it is patient, for the second too");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty());
+    assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
+    assert_eq!(model.admission(Turn::Behind), Admission::Full);
+    model.fall_asleep(Side::Space, Turn::Behind, "third");
+    assert_eq!(model.woken(), ["second"]);
+}
+
+#[test]
+fn whose_grace_runs_out_behind_one_that_was_called_lets_that_one_go_ahead() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    let second = model.sleep(Side::Space, "second");
+    model.wake_up(Side::Space, first);
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["second"]);
+    model.accept(7, Turn::TimedOut);
+    model.take(Turn::Newcomer);
+    let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    assert!(until.is_some());
+    assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
+    assert_eq!(model.wake_up(Side::Space, second), Turn::Called);
+}
+
+#[test]
 fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
     let mut model = full_large_queue();
     let mut first = model.sleep(Side::Space, "first");
