@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,6 +194,10 @@ impl Default for Backoff {
         Self::exponential(Self::DEFAULT_BASE)
     }
 }
+
+// A function of the user's is only called inside `catch_unwind`.
+impl UnwindSafe for Backoff {}
+impl RefUnwindSafe for Backoff {}
 
 impl fmt::Debug for Backoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -36,7 +36,8 @@
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
 //! - A panic of yours on a worker is contained: the worker lives on. (That needs
-//!   `panic = "unwind"`, which is the default.)
+//!   `panic = "unwind"`, which is the default. In the destructor of a thread-local
+//!   no panic can be contained: it aborts the process.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
 //!   a busy one looks again for some tens of microseconds at the most, and then
 //!   sleeps.

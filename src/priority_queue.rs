@@ -60,7 +60,8 @@ pub struct PriorityQueue<T> {
 }
 
 impl<T> PriorityQueue<T> {
-    /// A queue with room for `capacity` items. Allocates nothing yet.
+    /// A queue with room for `capacity` items. Allocates nothing for items
+    /// that are not there yet.
     ///
     /// # Panics
     ///

@@ -12,7 +12,7 @@ use crate::heap::Entry;
 use crate::job::{Job, Progress};
 use crate::outbox::{Outbox, Put};
 use crate::result::{Failure, TaskError, WorkerResult};
-use crate::shared::Publish;
+use crate::shared::PublishAborted;
 use crate::stats::Settled;
 use crate::sync::Sender;
 use crate::task::{HAS_AN_ID, Task};
@@ -113,7 +113,7 @@ impl<P, R, E> Publisher<P, R, E> {
     }
 }
 
-impl<P: Send, R: Send, E: Send> Publish<P> for Publisher<P, R, E> {
+impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
     fn aborted(&self, entry: Entry<Job<P>>) {
         let (task, progress) = entry.item.into_task(entry.priority);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);

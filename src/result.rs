@@ -68,6 +68,11 @@ impl<E> TaskError<E> {
         }
     }
 
+    /// Whether the handler returned an error.
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+
     /// Whether there was a panic.
     pub fn is_panicked(&self) -> bool {
         matches!(self, Self::Panicked(_))
@@ -89,6 +94,7 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
     }
 }
 
+/// Ends the chain of sources, like that of [`Failure`].
 impl<E: fmt::Debug + fmt::Display> Error for TaskError<E> {}
 
 impl<P, E: fmt::Debug> fmt::Debug for Failure<P, E> {
@@ -109,6 +115,8 @@ impl<P, E: fmt::Display> fmt::Display for Failure<P, E> {
     }
 }
 
+/// Ends the chain of sources: the handler's error need not be an [`Error`] itself. Where
+/// it is, [`TaskError::failed`] gets at it and at what caused it.
 impl<P, E: fmt::Debug + fmt::Display> Error for Failure<P, E> {}
 
 #[cfg(all(test, target_pointer_width = "64"))]

@@ -15,7 +15,7 @@ use crate::task::{Task, TaskId};
 
 /// Publishes results of tasks that never ran (again), for a canceller that
 /// does not know the types of results and errors.
-pub(crate) trait Publish<P>: Send + Sync {
+pub(crate) trait PublishAborted<P>: Send + Sync {
     fn aborted(&self, entry: Entry<Job<P>>);
 }
 
@@ -28,11 +28,11 @@ pub(crate) struct Shared<P> {
     /// Set before the queue is handed out, and asked by nobody before that.
     workers: OnceLock<Box<[thread::ThreadId]>>,
     /// Gone once the workers have left, so that the stream of results ends.
-    publisher: Mutex<Option<Arc<dyn Publish<P>>>>,
+    publisher: Mutex<Option<Arc<dyn PublishAborted<P>>>>,
 }
 
 impl<P> Shared<P> {
-    pub(crate) fn new(options: &QueueOptions, publisher: Arc<dyn Publish<P>>) -> Self {
+    pub(crate) fn new(options: &QueueOptions, publisher: Arc<dyn PublishAborted<P>>) -> Self {
         Self {
             monitor: Monitor::new(options.capacity),
             capacity: options.capacity,

@@ -103,7 +103,7 @@ impl<P> Submitter<P> {
     }
 
     /// Submits a task if there is room now. Never blocks, whatever the
-    /// strategy.
+    /// strategy. A slot that is promised to a submitter that waits is not free.
     ///
     /// # Errors
     ///

@@ -207,7 +207,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.submit(task)
     }
 
-    /// Submits a task if there is room now. Never blocks.
+    /// Submits a task if there is room now, and not promised to a submitter that
+    /// waits. Never blocks.
     ///
     /// # Errors
     ///
@@ -412,7 +413,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     }
 
     /// [`drain`](Self::drain) for no longer than `timeout`. A timeout too long for
-    /// an [`Instant`] means no limit.
+    /// an [`Instant`] means no limit. Once every task is settled the threads are joined,
+    /// which takes as long as the destructors of the handler, the backoff and the
+    /// workers' thread-locals.
     ///
     /// # Errors
     ///

@@ -59,7 +59,8 @@ const MAX_CAPACITY: usize = 1_000_000;
 
 const EXIT_STATUS: &str = "Exit status: 0 if every file was hashed, \
     1 if a file or directory could not be read, \
-    2 if the arguments are at fault or the manifest cannot be written.";
+    2 if the arguments are at fault, and then nothing is hashed, \
+    or the manifest cannot be written.";
 
 /// Prints a SHA-256 manifest of directory trees for `sha256sum --check`
 #[derive(Parser)]
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_failures) => ExitCode::from(1),
         Err(error) => {
-            say(error);
+            say(with_causes(&*error));
             ExitCode::from(2)
         }
     }
@@ -136,6 +137,17 @@ fn run(args: &Args) -> Result<usize, Box<dyn Error>> {
     say(summary);
     printed?;
     Ok(collected.failures())
+}
+
+/// An error, what caused it, and so on.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Says it on standard error, in one write. If that fails, nobody is left to be

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvError, SendError, TryRecvError};
+use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 
-use super::modelled::{Condvar, Mutex};
+use super::modelled::{Condvar, Mutex, now};
 use super::world;
 
 type Shared<T> = Mutex<State<T>>;
@@ -15,6 +16,7 @@ type Shared<T> = Mutex<State<T>>;
 struct State<T> {
     queue: VecDeque<T>,
     senders: usize,
+    receivers: usize,
     /// Receivers that sleep and have not been called, the oldest first. Each
     /// value calls one, so there are never values and nobody to take them.
     asleep: VecDeque<Arc<Condvar>>,
@@ -29,6 +31,7 @@ pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Mutex::new(State {
         queue: VecDeque::new(),
         senders: 1,
+        receivers: 1,
         asleep: VecDeque::new(),
     }));
     (Sender(Arc::clone(&shared)), Receiver(shared))
@@ -37,6 +40,9 @@ pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 impl<T> Sender<T> {
     pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
         let mut state = self.0.lock();
+        if state.receivers == 0 {
+            return Err(SendError(value));
+        }
         state.queue.push_back(value);
         let called = world::order().take(&mut state.asleep);
         drop(state);
@@ -92,17 +98,49 @@ impl<T> Receiver<T> {
     ///
     /// That the last sender has left, and no value is there.
     pub fn recv(&self) -> Result<T, RecvError> {
+        self.receive(None).map_err(|_| RecvError)
+    }
+
+    /// Waits for a value, or for the last sender to leave, until the model's clock has
+    /// been moved that far.
+    ///
+    /// # Errors
+    ///
+    /// That time ran out, or that the last sender has left and no value is there.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.receive(now().checked_add(timeout))
+    }
+
+    /// The same, with the instant at which to give up.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.receive(Some(deadline))
+    }
+
+    fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         let mut state = self.0.lock();
         loop {
             if let Some(value) = state.queue.pop_front() {
                 return Ok(value);
             }
             if state.senders == 0 {
-                return Err(RecvError);
+                return Err(RecvTimeoutError::Disconnected);
+            }
+            if deadline.is_some_and(|deadline| deadline <= now()) {
+                return Err(RecvTimeoutError::Timeout);
             }
             let receiver = Arc::new(Condvar::new());
             state.asleep.push_back(Arc::clone(&receiver));
-            state = receiver.wait(state);
+            state = match deadline {
+                Some(deadline) => receiver.wait_until(state, deadline),
+                None => receiver.wait(state),
+            };
+            // Unless it was called it is still there, and a call would be lost on it.
+            let is_other = |other: &Arc<Condvar>| !Arc::ptr_eq(other, &receiver);
+            state.asleep.retain(is_other);
         }
     }
 
@@ -112,8 +150,8 @@ impl<T> Receiver<T> {
     }
 
     /// Every value, until the last sender has left.
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.recv().ok())
+    pub fn iter(&self) -> Iter<'_, T> {
+        self.into_iter()
     }
 
     /// How many values wait to be taken.
@@ -124,6 +162,27 @@ impl<T> Receiver<T> {
     /// Whether no value waits to be taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        Iter(self)
+    }
+}
+
+/// Every value, until the last sender has left.
+#[derive(Debug)]
+pub struct Iter<'a, T>(&'a Receiver<T>);
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.recv().ok()
     }
 }
 
@@ -150,7 +209,22 @@ impl<T> Iterator for IntoIter<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
+        self.0.lock().receivers += 1;
         Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.receivers -= 1;
+        if state.receivers > 0 {
+            return;
+        }
+        // What nobody can receive is dropped, outside the lock.
+        let lost = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(lost);
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::thread;
 
 use taskshelf::{
-    Attempt, BuildError, CancelToken, Failure, QueueOptions, SubmitAllError, SubmitError,
+    Attempt, Backoff, BuildError, CancelToken, Failure, QueueOptions, SubmitAllError, SubmitError,
     Submitted, Submitter, Task, TaskError, TaskQueue,
 };
 
@@ -145,11 +145,14 @@ fn handles_are_send_sync_and_debug_whatever_the_payload_is() {
 
     fn shared<T: Send + Sync + Debug + UnwindSafe + RefUnwindSafe>() {}
     fn sent<T: Send + Debug>() {}
+    fn caught<T: UnwindSafe + RefUnwindSafe>() {}
     fn cloned<T: Clone>() {}
 
     shared::<TaskQueue<Plain, Plain, Plain>>();
     shared::<Submitter<Plain>>();
     cloned::<Submitter<Plain>>();
+    caught::<QueueOptions>();
+    caught::<Backoff>();
     sent::<CancelToken>();
     sent::<SubmitError<Plain>>();
     sent::<SubmitAllError<Plain>>();

@@ -89,13 +89,14 @@ fn every_predicate_of_a_refusal_tells_the_variants_apart() {
 
 #[test]
 fn every_predicate_of_a_task_error_tells_the_variants_apart() {
-    let failed = TaskError::Failed("no");
-    assert!(!failed.is_panicked() && !failed.is_aborted());
-    assert_eq!(failed.failed(), Some("no"));
-    let panicked = TaskError::<&str>::Panicked("ouch".into());
-    assert!(panicked.is_panicked() && !panicked.is_aborted());
-    assert_eq!(panicked.failed(), None);
-    let aborted = TaskError::<&str>::Aborted;
-    assert!(!aborted.is_panicked() && aborted.is_aborted());
-    assert_eq!(aborted.failed(), None);
+    let errors = [
+        TaskError::Failed("no"),
+        TaskError::Panicked("ouch".into()),
+        TaskError::Aborted,
+    ];
+    for (place, error) in errors.into_iter().enumerate() {
+        let answers = [error.is_failed(), error.is_panicked(), error.is_aborted()];
+        assert_eq!(answers, [0, 1, 2].map(|other| other == place), "{error:?}");
+        assert_eq!(error.failed(), (place == 0).then_some("no"));
+    }
 }

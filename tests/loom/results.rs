@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use loom::thread;
+use taskshelf::model::advance;
 use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits};
 
 use crate::support::{
-    Bound::*, Fault, Meeting, SECOND, echo, lose_a_result, model, payloads, start, zero_fails_once,
+    Bound::*, Fault, Meeting, SECOND, echo, lose_a_result, model, model_in_odd_worlds, payloads,
+    start, zero_fails_once,
 };
 
 // A wrong sum would mean that a change of the books is made in two critical
@@ -251,6 +253,38 @@ fn each_result_wakes_a_receiver() {
 #[should_panic(expected = "deadlock")]
 fn each_result_wakes_a_receiver_can_fail() {
     two_receivers(Fault::NobodySubmits);
+}
+
+// A hang would mean that a result has called a receiver whose time had run out, and
+// not the one that waits.
+fn receiver_in_a_hurry(fault: Fault) {
+    model_in_odd_worlds(Preemptions(2), 1_000).outcomes([true, false], move || {
+        let queue = start(echo, QueueOptions::new(2, 1));
+        let (hasty, patient) = (queue.results(), queue.results());
+        let hasty = thread::spawn(move || hasty.recv_timeout(SECOND).is_ok());
+        let clock = thread::spawn(|| advance(SECOND));
+        queue.submit(1).unwrap();
+        if fault != Fault::NobodySubmits {
+            queue.submit(2).unwrap();
+        }
+        patient.recv().unwrap();
+        let in_time = hasty.join().unwrap();
+        clock.join().unwrap();
+        let left = queue.into_inner().drain().len();
+        assert_eq!(left, usize::from(!in_time), "the results");
+        in_time
+    });
+}
+
+#[test]
+fn a_result_calls_no_receiver_that_has_gone() {
+    receiver_in_a_hurry(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "the results")]
+fn a_result_calls_no_receiver_that_has_gone_can_fail() {
+    receiver_in_a_hurry(Fault::NobodySubmits);
 }
 
 // A leak would mean that a payload or a result stays behind in a queue that is
