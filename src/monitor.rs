@@ -23,8 +23,8 @@ use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 use crate::wakes::Wakes;
 
-/// A wait shorter than this was hardly worth its wake-up: a busy line.
-const SHORT_WAIT: Duration = Duration::from_micros(50);
+/// A sleep shorter than this was hardly worth its wake-up: a busy line.
+const SHORT_SLEEP: Duration = Duration::from_micros(25);
 
 const ANSWERS_AT_LAST: &str = "the last look always has an answer";
 
@@ -215,7 +215,6 @@ impl<T> Monitor<T> {
         // In a busy line it pays to wait for about as long as a wake-up takes
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
-        let since = sync::timestamp();
         let mut looks = match state.is_busy(side) {
             // Much room, which no short spin brings.
             true if side == Side::Space && state.is_large() => SPIN_LOOKS..sync::looks(),
@@ -233,7 +232,7 @@ impl<T> Monitor<T> {
                 None => {
                     let deadline = wait.deadline();
                     let slept;
-                    (state, turn, slept) = self.sleep(state, side, ticket, deadline, since);
+                    (state, turn, slept) = self.sleep(state, side, ticket, deadline);
                     ticket = Some(slept);
                 }
             }
@@ -247,16 +246,15 @@ impl<T> Monitor<T> {
     }
 
     /// Sleeps until called or, at the latest, until `deadline`. `earlier` is the
-    /// ticket of the caller's last sleep for this, if there was one, and `since` when
-    /// it began to wait.
+    /// ticket of the caller's last sleep for this, if there was one.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
         earlier: Option<Ticket>,
         deadline: Option<Instant>,
-        since: Instant,
     ) -> (Guard<'a, T>, Turn, Ticket) {
+        let since = sync::timestamp();
         let waker = Arc::new(Condvar::new());
         let (ticket, until) =
             state.fall_asleep(side, earlier, Arc::clone(&waker), deadline, sync::now);
@@ -274,8 +272,8 @@ impl<T> Monitor<T> {
                 None => waker.wait(state),
             };
         }
-        let waited = sync::timestamp().saturating_duration_since(since);
-        let turn = state.wake_up(side, earlier, ticket, waited < SHORT_WAIT);
+        let slept = sync::timestamp().saturating_duration_since(since);
+        let turn = state.wake_up(side, earlier, ticket, slept < SHORT_SLEEP);
         (state, turn, ticket)
     }
 

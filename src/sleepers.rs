@@ -216,11 +216,11 @@ impl<W> Sleepers<W> {
         side: Side,
         earlier: Option<Ticket>,
         ticket: Ticket,
-        waited_shortly: bool,
+        slept_shortly: bool,
     ) -> Turn {
         let was_called = !self.is_asleep(side, ticket);
         if let Some(busy) = self.busy(side) {
-            *busy = was_called && waited_shortly;
+            *busy = was_called && slept_shortly;
         }
         self.count -= 1;
         let may_be_patient = self.may_be_patient();

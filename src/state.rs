@@ -372,9 +372,9 @@ impl<T, W> State<T, W> {
         side: Side,
         earlier: Option<Ticket>,
         ticket: Ticket,
-        waited_shortly: bool,
+        slept_shortly: bool,
     ) -> Turn {
-        self.sleepers.wake_up(side, earlier, ticket, waited_shortly)
+        self.sleepers.wake_up(side, earlier, ticket, slept_shortly)
     }
 
     /// Who must be woken. To be asked at the end of every critical section.

@@ -216,6 +216,10 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        // The model may have failed, and with it be over: then no lock can be taken.
+        if std::thread::panicking() {
+            return;
+        }
         let mut state = self.0.lock();
         state.receivers -= 1;
         if state.receivers > 0 {
