@@ -311,16 +311,19 @@ impl<T> Monitor<T> {
         would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, (NotAccepted, T)> {
         let mut items = std::iter::once(item);
-        let offered = self.offer_from(state, &mut items, terms, stamp, would_deadlock);
+        let offered = self.offer_some(state, &mut items, terms, stamp, would_deadlock);
         offered.map_err(|why| {
             let (_, item) = items.next().expect("what is refused stays where it was");
             (why, item)
         })
     }
 
-    /// Lets the items in, in order, under one lock as long as there is room.
-    /// Those that did not get in are left in `items`. The number of the last
-    /// one that did is returned.
+    /// Lets the items in, in order, each time as many as there is room for. Those that
+    /// did not get in are left in `items`. The number of the last one that did is
+    /// returned.
+    ///
+    /// Whoever has got something begins to wait anew: behind those who have got nothing
+    /// yet, and patient if need be.
     pub(crate) fn offer_all(
         &self,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
@@ -328,10 +331,18 @@ impl<T> Monitor<T> {
         stamp: impl Fn(&mut T, u64),
         would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, NotAccepted> {
-        self.offer_from(self.state.lock(), items, terms, stamp, would_deadlock)
+        loop {
+            let state = self.state.lock();
+            let number = self.offer_some(state, items, terms, &stamp, &would_deadlock)?;
+            if items.len() == 0 {
+                return Ok(number);
+            }
+        }
     }
 
-    fn offer_from(
+    /// Lets the first of the items in, and as many of the others as there is room for
+    /// then; or refuses all of them.
+    fn offer_some(
         &self,
         state: Guard<'_, T>,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
@@ -342,7 +353,6 @@ impl<T> Monitor<T> {
         let might_wait_for_itself = |look: Look| {
             look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
         };
-        let mut number = 0;
         let answer = self.wait_from(state, Side::Space, terms.wait, |state, look| {
             // Who came for every single slot would meet the consumers at the
             // lock for every item.
@@ -350,26 +360,22 @@ impl<T> Monitor<T> {
             if holds_back && state.phase() == Phase::Open && !state.has_much_room() {
                 return None;
             }
-            while items.len() > 0 {
-                let refusal = match state.admission(terms.door, look.turn) {
-                    Admission::Open => {
-                        number = state.accept_many(items, terms.door, look.turn, &stamp);
-                        continue;
-                    }
-                    Admission::Closed => NotAccepted::Closed,
-                    Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
-                    Admission::Full if look.last => NotAccepted::TimedOut,
-                    Admission::Full if might_wait_for_itself(look) => NotAccepted::WouldDeadlock,
-                    Admission::Full => return None,
-                };
-                let booked = match refusal {
-                    NotAccepted::Full => terms.refusal,
-                    _ => Refusal::Refused,
-                };
-                state.refuse(booked, items.len());
-                return Some(Err(refusal));
-            }
-            Some(Ok(number))
+            let refusal = match state.admission(terms.door, look.turn) {
+                Admission::Open => {
+                    return Some(Ok(state.accept_many(items, terms.door, look.turn, &stamp)));
+                }
+                Admission::Closed => NotAccepted::Closed,
+                Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
+                Admission::Full if look.last => NotAccepted::TimedOut,
+                Admission::Full if might_wait_for_itself(look) => NotAccepted::WouldDeadlock,
+                Admission::Full => return None,
+            };
+            let booked = match refusal {
+                NotAccepted::Full => terms.refusal,
+                _ => Refusal::Refused,
+            };
+            state.refuse(booked, items.len());
+            Some(Err(refusal))
         });
         answer.expect(ANSWERS_AT_LAST)
     }

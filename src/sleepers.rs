@@ -165,7 +165,7 @@ impl<W> Sleepers<W> {
         if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
             *busy = true;
         }
-        if !self.are_none() || !turn.is_new() {
+        if !self.are_none() {
             self.lines.of(side).passed(turn);
         }
     }

@@ -84,6 +84,36 @@ fn whoever_is_patient_hands_over_can_fail() {
     one_slot_each(Fault::ClockStands);
 }
 
+// An outcome missing would mean that whoever got a part of its items in is not patient
+// again while it waits for room for the rest: it would be called for every slot.
+fn patient_again(fault: Fault) {
+    model(Preemptions(3), 100).outcomes([true, false], move || {
+        let queue = full();
+        let pusher = beside(&queue, |queue| queue.push_all([(0, 4), (0, 5)]).unwrap());
+        let was_patient = timed_waits() == 1;
+        queue.pop();
+        if fault != Fault::ClockStands {
+            advance(SECOND);
+        }
+        let is_again = queue.len() == CAPACITY && timed_waits() == 1;
+        queue.pop();
+        clock(Fault::None).join().unwrap();
+        assert_eq!(pusher.join().unwrap(), 2);
+        was_patient && is_again
+    });
+}
+
+#[test]
+fn who_got_a_part_in_is_patient_for_the_rest() {
+    patient_again(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "outcome")]
+fn who_got_a_part_in_is_patient_for_the_rest_can_fail() {
+    patient_again(Fault::ClockStands);
+}
+
 // A hang would mean that whose patience ended behind another kept a slot from both.
 fn patient_one_after_the_other(fault: Fault) {
     model(Preemptions(2), 1_000).check(move || {

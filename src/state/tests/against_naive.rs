@@ -65,6 +65,13 @@ impl Errand {
     }
 }
 
+/// How much of a batch is done with.
+enum Offered {
+    Nothing,
+    Some,
+    All,
+}
+
 #[derive(Debug)]
 struct Sleeper {
     thread: u32,
@@ -231,7 +238,19 @@ impl Machine {
     ) {
         let unmet = match errand {
             Errand::Take(limit) => self.take(limit, turn),
-            Errand::Offer(priorities, door) => self.offer(priorities, door, turn, last),
+            Errand::Offer(mut priorities, door) => {
+                match self.offer(&mut priorities, door, turn, last) {
+                    Offered::Nothing => Some(Errand::Offer(priorities, door)),
+                    Offered::Some => {
+                        // To wait for the rest is to begin anew.
+                        self.wake();
+                        let last = last && deadline.is_none();
+                        let rest = Errand::Offer(priorities, door);
+                        return self.look(rest, deadline, last, Turn::Newcomer, None);
+                    }
+                    Offered::All => None,
+                }
+            }
             Errand::Join => {
                 assert_eq!(self.state.is_idle(), self.is_idle());
                 (turn != Turn::Called && !self.is_idle()).then_some(Errand::Join)
@@ -280,30 +299,26 @@ impl Machine {
         }
     }
 
-    fn offer(
-        &mut self,
-        mut priorities: Vec<i32>,
-        door: Door,
-        turn: Turn,
-        last: bool,
-    ) -> Option<Errand> {
-        while !priorities.is_empty() {
-            let admission = self.state.admission(door, turn);
-            assert_eq!(admission, self.admission(door, turn));
-            match admission {
-                Admission::Open => {
-                    let rest = self.accept(&priorities, door, turn);
-                    priorities.drain(..priorities.len() - rest);
-                }
-                Admission::Full if !last => return Some(Errand::Offer(priorities, door)),
-                Admission::Full | Admission::Closed => {
-                    self.state.refuse(Refusal::Refused, priorities.len());
-                    self.books.refused += priorities.len() as u64;
-                    return None;
-                }
+    /// Leaves what does not get in and is not refused in `priorities`.
+    fn offer(&mut self, priorities: &mut Vec<i32>, door: Door, turn: Turn, last: bool) -> Offered {
+        let admission = self.state.admission(door, turn);
+        assert_eq!(admission, self.admission(door, turn));
+        match admission {
+            Admission::Open => {
+                let rest = self.accept(priorities, door, turn);
+                priorities.drain(..priorities.len() - rest);
+            }
+            Admission::Full if !last => return Offered::Nothing,
+            Admission::Full | Admission::Closed => {
+                self.state.refuse(Refusal::Refused, priorities.len());
+                self.books.refused += priorities.len() as u64;
+                priorities.clear();
             }
         }
-        None
+        match priorities.is_empty() {
+            true => Offered::All,
+            false => Offered::Some,
+        }
     }
 
     /// Returns how many do not get in.

@@ -41,33 +41,6 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
 }
 
 #[test]
-fn who_gets_in_with_a_part_of_a_batch_is_not_charged_with_those_before() {
-    let mut model = Model::new(1);
-    model.push(0);
-    let blocked = model.sleep(Side::Space, "blocked");
-    model.take(Turn::Newcomer);
-    assert_eq!(model.woken(), ["blocked"]);
-    model.push(0);
-    model.take(Turn::Newcomer);
-    model.arrive(Side::Space, blocked);
-    let mut batch = [(0, 1), (0, 2)].into_iter();
-    let stamp = |_: &mut u32, _| ();
-    model
-        .state
-        .accept_many(&mut batch, Door::Outside, Turn::Called, stamp);
-    assert_eq!(batch.len(), 1, "there was room for one");
-    model.fall_asleep(Side::Space, Turn::Called, "blocked");
-    let mut passes = 0;
-    model.take(Turn::Newcomer);
-    while model.admission(Turn::Newcomer) == Admission::Open {
-        model.push(0);
-        model.take(Turn::Newcomer);
-        passes += 1;
-    }
-    assert_eq!(passes, MAX_PASSES);
-}
-
-#[test]
 fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
     let mut model = Model::new(8);
     let consumer = model.sleep(Side::Work, "consumer");
