@@ -11,6 +11,8 @@
 use crate::sync::{self, Mutex, Receiver, Sender};
 
 pub(crate) struct Outbox<T> {
+    /// Never changes.
+    keeps: bool,
     contents: Mutex<Contents<T>>,
 }
 
@@ -48,16 +50,17 @@ pub(crate) enum Leavings<T> {
 impl<T> Outbox<T> {
     /// Keeps results until they are taken.
     pub(crate) fn new() -> Self {
-        Self::with_sink(Sink::List(Vec::new()))
+        Self::with(true, Sink::List(Vec::new()))
     }
 
     /// Keeps nothing.
     pub(crate) fn discarding() -> Self {
-        Self::with_sink(Sink::Nowhere)
+        Self::with(false, Sink::Nowhere)
     }
 
-    fn with_sink(sink: Sink<T>) -> Self {
+    fn with(keeps: bool, sink: Sink<T>) -> Self {
         Self {
+            keeps,
             contents: Mutex::new(Contents {
                 sink,
                 receiver: None,
@@ -66,8 +69,16 @@ impl<T> Outbox<T> {
         }
     }
 
+    /// Whether anybody may ever get to see a result.
+    pub(crate) fn keeps(&self) -> bool {
+        self.keeps
+    }
+
     #[inline]
     pub(crate) fn put(&self, result: T) -> Put<T> {
+        if !self.keeps {
+            return Put::Unwanted(result);
+        }
         let mut contents = self.contents.lock();
         match &mut contents.sink {
             Sink::List(list) => {

@@ -39,6 +39,10 @@ impl<P, R, E> Publisher<P, R, E> {
         }
     }
 
+    pub(crate) fn keeps_results(&self) -> bool {
+        self.outbox.keeps()
+    }
+
     /// Publishes the one result of a task, and says how to settle it.
     #[inline]
     pub(crate) fn publish(

@@ -155,6 +155,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
             max_retries: options.max_retries,
             backoff: options.backoff.seeded(sync::random_seed()),
             retry_waits: options.retry_waits,
+            built: sync::timestamp(),
         });
         let mut workers = Vec::new();
         let mut failed = None;

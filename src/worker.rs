@@ -32,6 +32,8 @@ pub(crate) struct Worker<P, R, E, H> {
     pub(crate) max_retries: u32,
     pub(crate) backoff: Backoff,
     pub(crate) retry_waits: RetryWaits,
+    /// When the queue was built.
+    pub(crate) built: Instant,
 }
 
 /// What follows from one attempt.
@@ -78,11 +80,21 @@ where
             // both.
             let start = match last.and_then(|l| l.free_since) {
                 Some(end) if !waited => end,
-                _ => sync::timestamp(),
+                _ => self.timestamp(),
             };
             last = self.work(entry, start);
         }
         self.shared.worker_left();
+    }
+
+    /// The time, as far as results tell it: where they are not kept, nobody looks at
+    /// the clock for them.
+    #[inline]
+    fn timestamp(&self) -> Instant {
+        match self.publisher.keeps_results() {
+            true => sync::timestamp(),
+            false => self.built,
+        }
     }
 
     /// Runs a task until it is published (`Some`) or back on the shelf.
@@ -92,7 +104,7 @@ where
         let started = progress.map_or(start, |p| p.started);
         loop {
             let verdict = self.attempt(&task, number);
-            let ended = sync::timestamp();
+            let ended = self.timestamp();
             let progress = Progress { started, ended };
             let (error, delay) = match verdict {
                 Verdict::Done(outcome) => {
