@@ -162,15 +162,14 @@ impl<T> PriorityQueue<T> {
     }
 
     /// Puts many items in, with far fewer locks than one push for each; blocks
-    /// while the queue is full. Returns how many there were.
+    /// while the queue is full, and takes turns then with others that wait. Returns how
+    /// many there were.
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled
     /// from it before any of them is put in, so it must not wait for something to
-    /// become of an earlier one. While the queue is full, others that wait take turns
-    /// with this batch. If the iterator
-    /// panics, what it had yielded is put in before the panic goes on; if the
-    /// queue is closed it is lost with it. A panic of the iterator's destructor
-    /// is logged, and goes no further.
+    /// become of an earlier one. If the iterator panics, what it had yielded is put in
+    /// before the panic goes on; if the queue is closed it is lost with it. A panic of
+    /// the iterator's destructor is logged, and goes no further.
     ///
     /// # Errors
     ///

@@ -147,15 +147,13 @@ impl<P> Submitter<P> {
 
     /// Submits many tasks in order, with far fewer locks than one submit for
     /// each. While the queue is full the strategy decides, as for
-    /// [`submit`](Self::submit).
+    /// [`submit`](Self::submit); those that wait for room take turns with this batch.
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled
     /// from it before any of them is submitted, so it must not wait for something
-    /// to become of an earlier one. While the queue is full, others that wait take turns
-    /// with this batch. If the iterator
-    /// panics, what it had yielded is submitted before the panic goes on; what
-    /// is refused then is lost with it. A panic of the iterator's destructor is
-    /// logged, and goes no further.
+    /// to become of an earlier one. If the iterator panics, what it had yielded is
+    /// submitted before the panic goes on; what is refused then is lost with it. A panic
+    /// of the iterator's destructor is logged, and goes no further.
     ///
     /// # Errors
     ///
