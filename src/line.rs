@@ -24,10 +24,11 @@ pub(crate) enum Turn {
     Newcomer,
     /// It looks again, and has not slept for this yet.
     Again,
-    /// It slept, and was called.
+    /// It slept, and it is its turn.
     Called,
-    /// It slept, and its time ran out before it was called.
-    TimedOut,
+    /// It slept, and is awake before its turn: its time ran out, or it was called for
+    /// something else than what there is.
+    Early,
     /// The same, and what there is belongs to those who came before it.
     Behind,
 }
@@ -89,7 +90,7 @@ impl<W> Line<W> {
     /// A thread that begins to wait joins at the back. One that has slept for this
     /// already, and comes with the ticket it had, takes its old place, whether it was
     /// called and lost the race or just woke up to look; the count of those who passed
-    /// stands. So the line is served in the order in which its threads came.
+    /// stands. So threads are called in the order in which they came.
     pub(crate) fn join(&mut self, earlier: Option<Ticket>, waker: W) -> Ticket {
         if earlier.is_none() && !self.is_waited_in() {
             self.passes = 0;
@@ -138,7 +139,7 @@ impl<W> Line<W> {
         match turn {
             Turn::Called => true,
             Turn::Behind => false,
-            Turn::Newcomer | Turn::Again | Turn::TimedOut => {
+            Turn::Newcomer | Turn::Again | Turn::Early => {
                 self.passes < self.max_passes || !self.is_waited_in()
             }
         }
@@ -423,7 +424,7 @@ mod tests {
                         }
                     }
                     Step::Pass(times) => {
-                        for turn in [Turn::Newcomer, Turn::TimedOut].into_iter().cycle().take(times as usize) {
+                        for turn in [Turn::Newcomer, Turn::Early].into_iter().cycle().take(times as usize) {
                             let may = !naive.is_waited_in() || naive.overtaken < MAX_PASSES;
                             prop_assert_eq!(line.lets_pass(turn), may);
                             if may {

@@ -18,7 +18,7 @@
 //!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
 //!   until then nobody is called before there is much room. Then all are, one
 //!   after the other, until the queue is full again or nobody waits. While somebody
-//!   waits that has slept before and got nothing, nobody is patient. A grace that runs
+//!   waits that has slept before and got nothing, no patience counts. A grace that runs
 //!   out ends the patience of all: the first in line is called then, whoever it was.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
@@ -86,8 +86,8 @@ struct Lines<W> {
     /// The submitter that sleeps no longer than its grace.
     patient: Option<Ticket>,
     /// How many submitters wait in a large queue that have slept before and got
-    /// nothing. They are called for any room there is, so nobody else is patient before
-    /// they are through.
+    /// nothing. They are called for any room there is: before they are through, nobody
+    /// else's patience counts.
     impatient: u32,
     /// Whether sleeping submitters are called for any room there is. Means nothing while
     /// nobody waits for space.
@@ -195,14 +195,10 @@ impl<W> Sleepers<W> {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
                 lines.watch = Some(Watch { ticket, due });
             }),
-            Side::Space if may_be_patient => lines.grace(earlier, ticket, now),
+            Side::Space if may_be_patient => lines.grace(earlier, ticket, deadline, now),
             Side::Space | Side::Idle | Side::Delay => None,
         };
-        let until = match (alarm, deadline) {
-            (Some(alarm), Some(deadline)) => Some(alarm.min(deadline)),
-            (alarm, deadline) => alarm.or(deadline),
-        };
-        (ticket, until)
+        (ticket, alarm.into_iter().chain(deadline).min())
     }
 
     pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
@@ -236,11 +232,14 @@ impl<W> Sleepers<W> {
         if was_patient {
             lines.patient = None;
         }
-        match was_called {
-            true => Turn::Called,
+        match (was_called, was_patient) {
+            // To watch, not to take what has come since.
+            (true, _) if side == Side::Work && lines.work.is_behind(ticket) => Turn::Early,
+            (true, _) => Turn::Called,
             // It was patient for all of them, and now the first of them is called.
-            false if was_patient && lines.space.is_behind(ticket) => Turn::Behind,
-            false => Turn::TimedOut,
+            (false, true) if lines.space.is_behind(ticket) => Turn::Behind,
+            (false, true) => Turn::Called,
+            (false, false) => Turn::Early,
         }
     }
 
@@ -263,8 +262,9 @@ impl<W> Sleepers<W> {
                 wakes.consumer = lines.work.call(lines.watch.map(|watch| watch.ticket));
             }
         }
+        let is_nobody_patient = lines.patient.is_none() || lines.impatient > 0;
         lines.refilling =
-            outlook.room > 0 && (lines.refilling || lines.patient.is_none() || has_much_room);
+            outlook.room > 0 && (lines.refilling || is_nobody_patient || has_much_room);
         if outlook.is_closed {
             wakes.others.extend(lines.space.call_all());
         } else if lines.refilling && !lines.space.is_called() {
@@ -300,19 +300,26 @@ impl<W> Lines<W> {
     }
 
     /// Until when a submitter of a large queue sleeps if it is not called, should it be
-    /// the one that is patient.
+    /// the one that is patient. Who gives up before that cannot be.
     fn grace(
         &mut self,
         earlier: Option<Ticket>,
         ticket: Ticket,
+        deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
     ) -> Option<Instant> {
         if earlier.is_some() {
             self.impatient += 1;
-        } else if self.patient.is_none() && self.impatient == 0 {
-            self.patient = Some(ticket);
-            return now().checked_add(GRACE);
+            return None;
         }
-        None
+        if self.patient.is_some() || self.impatient > 0 {
+            return None;
+        }
+        let end = now().checked_add(GRACE)?;
+        if deadline.is_some_and(|deadline| deadline <= end) {
+            return None;
+        }
+        self.patient = Some(ticket);
+        Some(end)
     }
 }

@@ -156,7 +156,7 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     assert_eq!(until, Some(start), "the earlier, though it came later");
     model.now = start;
     model.wake_up(Side::Work, watcher);
-    assert_eq!(model.take(Turn::TimedOut).unwrap().item, 1);
+    assert_eq!(model.take(Turn::Early).unwrap().item, 1);
     assert!(model.take(Turn::Newcomer).is_none());
     model.now = start + 2 * SECOND;
     assert_eq!(model.take(Turn::Newcomer).unwrap().item, 3);

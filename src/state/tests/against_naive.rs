@@ -5,7 +5,7 @@
 //! `sleepers.rs` must hold.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
@@ -16,8 +16,15 @@ use Side::{Delay, Idle, Space, Work};
 #[derive(Debug, Clone, Copy)]
 enum Patience {
     None,
-    Seconds(u64),
+    Until(Ticks),
     Endless,
+}
+
+/// Time in halves of a grace.
+type Ticks = u32;
+
+fn ticks(count: Ticks) -> Duration {
+    count * GRACE / 2
 }
 
 /// Names a lease or a thread by its place, as far as there are that many.
@@ -34,16 +41,20 @@ enum Step {
     Take(usize, Patience),
     Settle(Which, Settled),
     /// `None` is a delay without an end.
-    PutBack(Which, Option<u64>),
-    Hold(Which, Option<u64>),
+    PutBack(Which, Option<Ticks>),
+    Hold(Which, Option<Ticks>),
     Join(Patience),
     /// A thread that was called, or whose time has come, gets the lock.
     Arrive(Which),
-    /// Now and then the clock steps back.
-    Advance(i64),
+    Advance(Ticks),
+    /// The clock steps back.
+    Retreat(Ticks),
     Close,
     Abort,
 }
+
+/// The number of a thread that has not slept yet: it came after all who have.
+const NEWCOMER: u32 = u32::MAX;
 
 /// What a thread is in the middle of.
 #[derive(Debug)]
@@ -81,8 +92,6 @@ struct Sleeper {
     deadline: Option<Instant>,
     /// When it wakes up by itself.
     until: Option<Instant>,
-    /// It waits for room for many, for a while.
-    is_patient: bool,
     /// That of its earlier sleep for this.
     earlier: Option<Ticket>,
     /// It has been called together with all others, because of the end.
@@ -92,6 +101,8 @@ struct Sleeper {
 struct Machine {
     state: State<u32, u32>,
     now: Instant,
+    /// As far as the clock has ever got.
+    latest: Instant,
     capacity: usize,
     phase: Phase,
     /// In order of priority, then of arrival.
@@ -103,21 +114,24 @@ struct Machine {
     books: Stats,
     /// Those asleep, each line in its order.
     lines: [VecDeque<Sleeper>; 4],
-    /// Whether any room will do to call a submitter.
-    refilling: bool,
+    /// Since when there has been room beside submitters of whom none was called.
+    free_since: Option<Instant>,
     /// Those called and not yet here.
     called: Vec<Sleeper>,
-    /// How many in a row went ahead of those who wait for work, and for space.
-    passes: [u32; 2],
+    /// How many got what a thread waits for since it does: of those who came later, and
+    /// of those who were there before.
+    admitted: HashMap<u32, [u32; 2]>,
     max_passes: u32,
     threads: u32,
 }
 
 impl Machine {
     fn new(capacity: usize, max_passes: u32) -> Self {
+        let now = Instant::now() + 1_000 * SECOND; // so that it can step back
         Self {
             state: State::new(capacity, LARGE_CAPACITY, max_passes),
-            now: Instant::now() + 1_000 * SECOND, // so that it can step back
+            now,
+            latest: now,
             capacity,
             phase: Phase::Open,
             ready: Vec::new(),
@@ -125,9 +139,9 @@ impl Machine {
             leased: Vec::new(),
             books: Stats::default(),
             lines: Default::default(),
-            refilling: false,
+            free_since: None,
             called: Vec::new(),
-            passes: [0; 2],
+            admitted: HashMap::new(),
             max_passes,
             threads: 0,
         }
@@ -160,23 +174,8 @@ impl Machine {
         }
     }
 
-    fn admission(&self, door: Door, turn: Turn) -> Admission {
-        match (self.phase, door) {
-            (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
-            (_, Door::InsideUnbounded) => Admission::Open,
-            _ if self.len() < self.capacity && self.lets_pass(Space, turn) => Admission::Open,
-            _ => Admission::Full,
-        }
-    }
-
     fn line(&self, side: Side) -> &VecDeque<Sleeper> {
         &self.lines[side as usize]
-    }
-
-    /// Whether there is such a submitter, asleep or called.
-    fn has_submitter(&self, is_such: impl Fn(&Sleeper) -> bool) -> bool {
-        let mut sleepers = self.line(Space).iter().chain(&self.called);
-        sleepers.any(|s| s.errand.side() == Space && is_such(s))
     }
 
     fn has_much_room(&self) -> bool {
@@ -184,12 +183,6 @@ impl Machine {
             true => self.len() <= self.capacity / 2,
             false => self.len() < self.capacity,
         }
-    }
-
-    /// Whether there is room enough to wake somebody who waits for it.
-    fn fills(&self) -> bool {
-        let is_patient = self.has_submitter(|s| s.is_patient);
-        self.len() < self.capacity && (self.refilling || !is_patient || self.has_much_room())
     }
 
     fn is_called(&self, side: Side) -> bool {
@@ -201,17 +194,27 @@ impl Machine {
         !self.line(side).is_empty() || called.any(|s| s.errand.side() == side && !s.is_sent_away)
     }
 
-    /// Whether those who wait may be overtaken once more.
-    fn lets_pass(&self, side: Side, turn: Turn) -> bool {
-        let passes = self.passes[side as usize];
-        let may = passes < self.max_passes || !self.is_waited_in(side);
-        turn == Turn::Called || turn != Turn::Behind && may
+    /// Whether somebody waits that came before this thread.
+    fn is_behind(&self, side: Side, thread: u32) -> bool {
+        let sleepers = self.line(side).iter().chain(&self.called);
+        sleepers
+            .filter(|s| s.errand.side() == side && !s.is_sent_away)
+            .any(|s| s.thread < thread)
     }
 
-    fn passed(&mut self, side: Side, turn: Turn) {
-        let overtakes = turn != Turn::Called && self.is_waited_in(side);
-        let passes = &mut self.passes[side as usize];
-        *passes = if overtakes { *passes + 1 } else { 0 };
+    /// Everybody's turn comes: of those who came later only so many get what a thread
+    /// waits for, and so many again for each that came before and got it.
+    fn admit(&mut self, side: Side, thread: u32) {
+        self.admitted.remove(&thread);
+        let sleepers = self.lines[side as usize].iter().chain(&self.called);
+        for sleeper in sleepers.filter(|s| s.errand.side() == side && !s.is_sent_away) {
+            let [later, earlier] = self.admitted.entry(sleeper.thread).or_default();
+            match sleeper.thread < thread {
+                true => *later += 1,
+                false => *earlier += 1,
+            }
+            assert!(*later <= self.max_passes * (1 + *earlier), "overtaken");
+        }
     }
 
     fn make_ready(&mut self, entry: Entry<u32>) {
@@ -219,8 +222,8 @@ impl Machine {
         self.ready.sort_by_key(|entry| Reverse(entry.priority));
     }
 
-    fn instant(&self, seconds: Option<u64>) -> Due {
-        let delay = seconds.map_or(Duration::MAX, Duration::from_secs);
+    fn instant(&self, delay: Option<Ticks>) -> Due {
+        let delay = delay.map_or(Duration::MAX, ticks);
         Due::after(self.now, delay)
     }
 
@@ -236,10 +239,11 @@ impl Machine {
         turn: Turn,
         who: Option<(u32, Ticket)>,
     ) {
+        let thread = who.map_or(NEWCOMER, |(thread, _)| thread);
         let unmet = match errand {
-            Errand::Take(limit) => self.take(limit, turn),
+            Errand::Take(limit) => self.take(limit, turn, thread),
             Errand::Offer(mut priorities, door) => {
-                match self.offer(&mut priorities, door, turn, last) {
+                match self.offer(&mut priorities, door, turn, last, thread) {
                     Offered::Nothing => Some(Errand::Offer(priorities, door)),
                     Offered::Some => {
                         // To wait for the rest is to begin anew.
@@ -263,7 +267,7 @@ impl Machine {
         self.wake();
     }
 
-    fn take(&mut self, limit: usize, turn: Turn) -> Option<Errand> {
+    fn take(&mut self, limit: usize, turn: Turn, thread: u32) -> Option<Errand> {
         while let Some((due, _)) = self.waiting.first() {
             if *due > Due::At(self.now) {
                 break;
@@ -274,8 +278,7 @@ impl Machine {
         let now = self.now;
         match self.state.take(turn, || now) {
             Take::Entry(entry) => {
-                assert!(self.lets_pass(Work, turn));
-                self.passed(Work, turn);
+                self.admit(Work, thread);
                 let mut items = vec![entry.item];
                 assert_eq!(Some(&entry), self.ready.first());
                 self.state.take_more(limit - 1, |item| items.push(item));
@@ -288,7 +291,8 @@ impl Machine {
                 None
             }
             Take::Empty => {
-                assert!(self.ready.is_empty() || !self.lets_pass(Work, turn));
+                let is_promised = turn != Turn::Called && self.is_waited_in(Work);
+                assert!(self.ready.is_empty() || is_promised);
                 assert!(!self.is_finished());
                 Some(Errand::Take(limit))
             }
@@ -300,11 +304,21 @@ impl Machine {
     }
 
     /// Leaves what does not get in and is not refused in `priorities`.
-    fn offer(&mut self, priorities: &mut Vec<i32>, door: Door, turn: Turn, last: bool) -> Offered {
+    fn offer(
+        &mut self,
+        priorities: &mut Vec<i32>,
+        door: Door,
+        turn: Turn,
+        last: bool,
+        thread: u32,
+    ) -> Offered {
         let admission = self.state.admission(door, turn);
-        assert_eq!(admission, self.admission(door, turn));
+        self.check_admission(admission, door, turn);
         match admission {
             Admission::Open => {
+                if door != Door::InsideUnbounded {
+                    self.admit(Space, thread);
+                }
                 let rest = self.accept(priorities, door, turn);
                 priorities.drain(..priorities.len() - rest);
             }
@@ -319,6 +333,20 @@ impl Machine {
             true => Offered::All,
             false => Offered::Some,
         }
+    }
+
+    fn check_admission(&self, admission: Admission, door: Door, turn: Turn) {
+        let is_closed = match self.phase {
+            Phase::Open => false,
+            Phase::Closed => door == Door::Outside,
+            Phase::Aborted => true,
+        };
+        assert_eq!(admission == Admission::Closed, is_closed);
+        let is_unbounded = door == Door::InsideUnbounded;
+        let has_room = is_unbounded || self.len() < self.capacity;
+        let is_promised = !is_unbounded && turn != Turn::Called && self.is_waited_in(Space);
+        assert!(admission != Admission::Open || has_room);
+        assert!(admission != Admission::Full || !has_room || is_promised);
     }
 
     /// Returns how many do not get in.
@@ -340,9 +368,6 @@ impl Machine {
         assert_eq!(last, self.books.accepted);
         assert!(priorities.len() == 1 || items.len() == rest.len());
 
-        if door != Door::InsideUnbounded {
-            self.passed(Space, turn);
-        }
         for (number, &priority) in (first..).zip(fit) {
             self.make_ready(Entry {
                 priority,
@@ -377,25 +402,15 @@ impl Machine {
         let thread = who.map_or(self.threads, |(thread, _)| thread);
         let earlier = who.map(|(_, ticket)| ticket);
         let side = errand.side();
-        if earlier.is_none() && matches!(side, Work | Space) && !self.is_waited_in(side) {
-            self.passes[side as usize] = 0;
-        }
-        if side == Space && !self.is_waited_in(Space) {
-            self.refilling = false;
-        }
-        let is_patient = side == Space
-            && self.capacity >= LARGE_CAPACITY
-            && earlier.is_none()
-            && !self.has_submitter(|s| s.is_patient || s.earlier.is_some());
         let now = self.now;
         let (ticket, until) = self
             .state
             .fall_asleep(side, earlier, thread, deadline, || now);
         assert!(earlier.is_none_or(|earlier| earlier == ticket));
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
-        if side == Space {
-            let grace = is_patient.then_some(now + GRACE);
-            assert_eq!(until, grace.into_iter().chain(deadline).min());
+        if side == Space && until != deadline {
+            assert_eq!(until, Some(now + GRACE));
+            assert!(earlier.is_none() && self.capacity >= LARGE_CAPACITY);
         }
         let sleeper = Sleeper {
             thread,
@@ -403,7 +418,6 @@ impl Machine {
             errand,
             deadline,
             until,
-            is_patient,
             earlier,
             is_sent_away: false,
         };
@@ -415,9 +429,6 @@ impl Machine {
 
     /// The end of a critical section: who is woken, and whether they should be.
     fn wake(&mut self) {
-        if self.lines.iter().any(|line| !line.is_empty()) || !self.called.is_empty() {
-            self.refilling = self.fills();
-        }
         let [work, space] = [Work, Space].map(|side| self.line(side).front().map(|s| s.thread));
         let calls = [Work, Space].map(|side| self.is_called(side));
         let woken: Vec<u32> = self
@@ -442,7 +453,7 @@ impl Machine {
                 Space if self.phase != Phase::Open => {}
                 Space => {
                     assert_eq!(Some(thread), space, "the first");
-                    assert!(self.refilling, "there is not enough room");
+                    assert!(self.len() < self.capacity, "there is no room");
                 }
                 Idle => assert!(self.is_idle()),
                 Delay => assert_eq!(self.phase, Phase::Aborted),
@@ -496,7 +507,18 @@ impl Machine {
             assert!(nobody(Work) || self.is_called(Work) || is_watched);
         }
         // space
-        assert!(!self.fills() || nobody(Space) || self.is_called(Space));
+        let is_free = self.phase == Phase::Open && self.len() < self.capacity;
+        if !is_free || nobody(Space) || self.is_called(Space) {
+            self.free_since = None;
+        } else {
+            assert!(!self.has_much_room());
+            assert!(self.line(Space).iter().all(|s| s.earlier.is_none()));
+            // A clock that steps back makes it longer.
+            let grace_ends = *self.free_since.get_or_insert(self.latest) + GRACE;
+            let has_alarm = |s: &Sleeper| s.until.is_some_and(|until| until <= grace_ends);
+            assert!(self.line(Space).iter().any(has_alarm));
+        }
+        let nobody = |side: Side| self.line(side).is_empty();
         // end
         assert!(!self.is_finished() || nobody(Work));
         assert!(self.phase == Phase::Open || nobody(Space));
@@ -560,12 +582,13 @@ impl Machine {
             Step::Arrive(which) => {
                 self.arrive(which);
             }
-            Step::Advance(seconds) => {
-                let step = Duration::from_secs(seconds.unsigned_abs());
-                match seconds < 0 {
-                    true => self.now -= step,
-                    false => self.now += step,
-                }
+            Step::Advance(time) => {
+                self.now += ticks(time);
+                self.latest = self.latest.max(self.now);
+                self.check();
+            }
+            Step::Retreat(time) => {
+                self.now -= ticks(time);
                 self.check();
             }
             Step::Close => {
@@ -591,7 +614,7 @@ impl Machine {
 
     fn begin(&mut self, errand: Errand, patience: Patience) {
         let deadline = match patience {
-            Patience::Seconds(seconds) => Some(self.now + Duration::from_secs(seconds)),
+            Patience::Until(time) => Some(self.now + ticks(time)),
             Patience::None | Patience::Endless => None,
         };
         let last = matches!(patience, Patience::None);
@@ -639,19 +662,24 @@ impl Machine {
         let Some(which) = which.checked_rem(self.called.len() + late.len()) else {
             return false;
         };
-        let (sleeper, turn) = match which.checked_sub(self.called.len()) {
-            None => (Some(self.called.remove(which)), Turn::Called),
+        let (sleeper, was_called) = match which.checked_sub(self.called.len()) {
+            None => (Some(self.called.remove(which)), true),
             Some(place) => {
                 let (line, place) = late[place];
-                (self.lines[line].remove(place), Turn::TimedOut)
+                (self.lines[line].remove(place), false)
             }
         };
         let sleeper = sleeper.expect("the place was looked up");
         let side = sleeper.errand.side();
-        let came_before = self.has_submitter(|s| s.thread < sleeper.thread && !s.is_sent_away);
-        let turn = match sleeper.is_patient && turn == Turn::TimedOut && came_before {
-            true => Turn::Behind,
-            false => turn,
+        // A grace has run out, and not the thread's own time.
+        let was_patient = side == Space && sleeper.until != sleeper.deadline;
+        let is_behind = self.is_behind(side, sleeper.thread);
+        let turn = match (was_called, side) {
+            (true, Work) if is_behind => Turn::Early,
+            (true, _) => Turn::Called,
+            (false, _) if was_patient && is_behind => Turn::Behind,
+            (false, _) if was_patient => Turn::Called,
+            (false, _) => Turn::Early,
         };
         let answer = self
             .state
@@ -704,13 +732,13 @@ impl Machine {
 fn patience() -> impl Strategy<Value = Patience> {
     prop_oneof![
         3 => Just(Patience::None),
-        2 => (0..6_u64).prop_map(Patience::Seconds),
+        2 => (0..6_u32).prop_map(Patience::Until),
         3 => Just(Patience::Endless),
     ]
 }
 
-fn delay() -> impl Strategy<Value = Option<u64>> {
-    prop_oneof![9 => (0..6_u64).prop_map(Some), 1 => Just(None)]
+fn delay() -> impl Strategy<Value = Option<Ticks>> {
+    prop_oneof![9 => (0..6_u32).prop_map(Some), 1 => Just(None)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -739,7 +767,8 @@ fn step() -> impl Strategy<Value = Step> {
         15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
         10 => patience().prop_map(Step::Join),
         80 => any::<Which>().prop_map(Step::Arrive),
-        20 => (-1..4_i64).prop_map(Step::Advance),
+        16 => (0..4_u32).prop_map(Step::Advance),
+        4 => (0..3_u32).prop_map(Step::Retreat),
         1 => Just(Step::Close),
         1 => Just(Step::Abort),
     ]

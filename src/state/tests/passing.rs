@@ -62,8 +62,8 @@ fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_ou
     let mut model = Model::new(1);
     let sleeper = model.sleep(Side::Space, "sleeper");
     let mut passes = 0;
-    while model.admission(Turn::TimedOut) == Admission::Open {
-        model.accept(1, Turn::TimedOut);
+    while model.admission(Turn::Early) == Admission::Open {
+        model.accept(1, Turn::Early);
         assert!(model.take(Turn::Newcomer).is_some());
         model.state.settle(Settled::Succeeded, 1);
         let _ = model.woken();
@@ -115,4 +115,47 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     };
     assert!(!short_sleep(&mut model, false), "its time ran out");
     assert!(short_sleep(&mut model, true), "it was called soon");
+}
+
+#[test]
+fn a_consumer_called_to_watch_does_not_take_ahead_of_others_for_ever() {
+    let mut model = Model::new(8);
+    (0..2).for_each(|item| model.push(item));
+    let far = model.take(Turn::Newcomer).expect("there were two");
+    let mut near = model.take(Turn::Newcomer).expect("there were two");
+    let mut first = model.sleep(Side::Work, "first");
+    model.put_back(far, 1_000_000 * SECOND);
+    assert_eq!(model.woken(), ["first"], "to watch");
+    let mut watcher = model.sleep(Side::Work, "watcher");
+    let lies_down_again = |model: &mut Model, first| {
+        model.arrive(Side::Work, first);
+        assert!(model.take(Turn::Called).is_none());
+        let (first, _) = model.fall_asleep(Side::Work, Turn::Called, "first");
+        assert!(model.woken().is_empty());
+        first
+    };
+    first = lies_down_again(&mut model, first);
+    for passes in 0.. {
+        assert!(passes <= MAX_PASSES, "the first was passed {passes} times");
+        model.put_back(near, SECOND);
+        assert_eq!(model.woken(), ["watcher"], "whose alarm is too late");
+        model.push(3);
+        assert!(model.woken().is_empty(), "one call is on its way");
+        let turn = model.wake_up(Side::Work, watcher);
+        if model.take(turn).is_none() {
+            model.fall_asleep(Side::Work, turn, "watcher");
+            assert_eq!(model.woken(), ["first"]);
+            return;
+        }
+        model.state.settle(Settled::Succeeded, 1);
+        assert_eq!(model.woken(), ["first"], "to watch");
+        watcher = model.sleep(Side::Work, "watcher");
+        first = lies_down_again(&mut model, first);
+        model.now += SECOND;
+        near = model.take(Turn::Newcomer).expect("it is due");
+        assert_eq!(model.wake_up(Side::Work, watcher), Turn::Early);
+        assert!(model.take(Turn::Early).is_none());
+        (watcher, _) = model.fall_asleep(Side::Work, Turn::Early, "watcher");
+        assert!(model.woken().is_empty());
+    }
 }

@@ -70,8 +70,8 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty());
     model.wake_up(Side::Space, patient);
-    assert_eq!(model.admission(Turn::TimedOut), Admission::Open);
-    model.accept(9, Turn::TimedOut);
+    assert_eq!(model.admission(Turn::Early), Admission::Open);
+    model.accept(9, Turn::Early);
     assert!(model.woken().is_empty(), "it is full again");
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["other"], "nobody is patient now");
@@ -82,11 +82,53 @@ fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
     let mut model = full_large_queue();
     let patient = model.sleep(Side::Space, "patient");
     model.wake_up(Side::Space, patient);
-    assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
-    let (_, until) = model.fall_asleep(Side::Space, Turn::TimedOut, "patient");
+    assert_eq!(model.admission(Turn::Early), Admission::Full);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Early, "patient");
     assert_eq!(until, None);
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["patient"]);
+}
+
+#[test]
+fn who_was_called_and_lost_is_called_for_the_next_slot_though_another_is_patient() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    let second = model.sleep(Side::Space, "second");
+    for _ in 0..LARGE_CAPACITY / 2 {
+        model.take(Turn::Newcomer);
+    }
+    assert_eq!(model.woken(), ["first"]);
+    model.arrive(Side::Space, first);
+    model.accept(7, Turn::Called);
+    assert_eq!(model.woken(), ["second"]);
+    let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    assert!(until.is_some(), "it holds back, and is patient");
+    model.push(8); // a newcomer is faster than the second
+    model.arrive(Side::Space, second);
+    assert_eq!(model.admission(Turn::Called), Admission::Full);
+    model.fall_asleep(Side::Space, Turn::Called, "second");
+    assert!(model.woken().is_empty());
+    model.take(Turn::Newcomer);
+    assert_eq!(model.woken(), ["second"]);
+}
+
+#[test]
+fn who_gives_up_within_a_grace_is_not_patient_for_others() {
+    for own in [GRACE / 2, GRACE] {
+        let mut model = full_large_queue();
+        let (now, deadline) = (model.now, model.now + own);
+        let short = model
+            .state
+            .fall_asleep(Side::Space, None, "short", Some(deadline), || now);
+        assert_eq!(short.1, Some(deadline));
+        let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "other");
+        assert_eq!(until, Some(now + GRACE));
+        assert_eq!(
+            model.state.wake_up(Side::Space, None, short.0, false),
+            Turn::Early,
+            "its time is over, and it may try once more"
+        );
+    }
 }
 
 #[test]
@@ -95,8 +137,8 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
     let first = model.sleep(Side::Space, "first");
     model.sleep(Side::Space, "second");
     model.take(Turn::Newcomer);
-    assert_eq!(model.wake_up(Side::Space, first), Turn::TimedOut);
-    model.accept(7, Turn::TimedOut);
+    assert_eq!(model.wake_up(Side::Space, first), Turn::Called);
+    model.accept(7, Turn::Called);
     let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some(), "it is patient, for the second too");
     model.take(Turn::Newcomer);
@@ -115,7 +157,7 @@ fn whose_grace_runs_out_behind_one_that_was_called_lets_that_one_go_ahead() {
     model.wake_up(Side::Space, first);
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["second"]);
-    model.accept(7, Turn::TimedOut);
+    model.accept(7, Turn::Early);
     model.take(Turn::Newcomer);
     let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some());
@@ -130,8 +172,8 @@ fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
     model.sleep(Side::Space, "second");
     let grace_is_over = |model: &mut Model, ticket| {
         model.wake_up(Side::Space, ticket);
-        assert_eq!(model.admission(Turn::TimedOut), Admission::Full);
-        model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+        assert_eq!(model.admission(Turn::Early), Admission::Full);
+        model.fall_asleep(Side::Space, Turn::Early, "first");
         assert!(model.woken().is_empty(), "it is full");
         model.take(Turn::Newcomer);
         model.woken()
@@ -148,7 +190,7 @@ fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
     model.wake_up(Side::Space, first);
-    model.fall_asleep(Side::Space, Turn::TimedOut, "first");
+    model.fall_asleep(Side::Space, Turn::Early, "first");
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
     assert_eq!(until, None);
     model.take(Turn::Newcomer);
@@ -179,16 +221,14 @@ fn nobody_is_patient_while_one_waits_that_was_called_and_lost() {
 }
 
 #[test]
-fn patience_ends_with_the_submitters_own_time() {
-    for (own, expected) in [(GRACE / 2, GRACE / 2), (GRACE * 2, GRACE)] {
-        let mut model = full_large_queue();
-        let (now, deadline) = (model.now, model.now + own);
-        let (_, until) =
-            model
-                .state
-                .fall_asleep(Side::Space, None, "patient", Some(deadline), || now);
-        assert_eq!(until, Some(now + expected));
-    }
+fn a_grace_ends_before_the_submitters_own_time() {
+    let mut model = full_large_queue();
+    let now = model.now;
+    let (_, until) =
+        model
+            .state
+            .fall_asleep(Side::Space, None, "patient", Some(now + 2 * GRACE), || now);
+    assert_eq!(until, Some(now + GRACE));
 }
 
 #[test]
