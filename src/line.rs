@@ -1,10 +1,11 @@
 //! A line of sleeping threads, and the one wake-up that may be on its way.
 //!
 //! Whoever wakes a line takes one thread out of it, *calls* it, and calls no
-//! other until that one has arrived under the lock again. The called thread
-//! then looks at the state itself, so the rules that decide who is called next
-//! are asked anew and nothing is lost; a line full of sleepers costs its waker
-//! one signal instead of one for every change.
+//! other until that one has arrived under the lock again (unless the end has
+//! come, which calls all). The called thread then looks at the state itself, so
+//! the rules that decide who is called next are asked anew and nothing is lost;
+//! a line full of sleepers costs its waker one signal instead of one for every
+//! change.
 //!
 //! Threads that were not called may pass the line, for waiting until a called
 //! thread has woken up would leave the queue standing still. They may do so

@@ -322,8 +322,8 @@ impl<T> Monitor<T> {
     /// did not get in are left in `items`. The number of the last one that did is
     /// returned.
     ///
-    /// Whoever has got something begins to wait anew: behind those who have got nothing
-    /// yet, and patient if need be.
+    /// Whoever has got something is a newcomer again, as if it submitted one item after
+    /// the other: it lies down behind those who have got nothing yet, and may be patient.
     pub(crate) fn offer_all(
         &self,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,

@@ -32,10 +32,10 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// say) runs under the queue's lock.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
-/// important ones wait. Threads, though, are served in turn: a blocked thread
-/// is passed by a bounded number of others, which is also why a `try_` form may
-/// report full or empty when the only free slot, or item, is promised to a
-/// thread that waits.
+/// important ones wait. Threads that wait, though, are served in turn. Others that come
+/// just when there is room, or an item, may get ahead of them, but no more than 16,384
+/// in a row: then what there is is kept for those who wait, and a `try_` form may report
+/// full beside room, or empty beside items.
 ///
 /// # Examples
 ///
@@ -78,10 +78,9 @@ impl<T> PriorityQueue<T> {
 
     /// Puts an item in; blocks while the queue is full.
     ///
-    /// A thread that has to wait for a queue with a capacity of 256 or more is let
-    /// in when half of it is free, or after a millisecond if less is; if nothing
-    /// was free by then, as soon as something is. That saves the consumers a
-    /// wake-up for each item.
+    /// In a queue with a capacity of 256 or more a free slot may wait for a millisecond,
+    /// or until half of the queue is free, before a thread that sleeps is woken for it.
+    /// That saves the consumers a wake-up for each item.
     ///
     /// # Errors
     ///

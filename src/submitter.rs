@@ -62,10 +62,12 @@ impl<P> Submitter<P> {
     /// [`BackpressureStrategy`]: this waits for room, or hands the task back as
     /// [`Submitted::Dropped`], or as [`SubmitError::Full`].
     ///
-    /// A submitter that has to wait for a queue with a capacity of 256 or more is
-    /// let in when half of it is free, or after a millisecond if less is; if
-    /// nothing was free by then, as soon as something is. That saves the workers
-    /// a wake-up for each task.
+    /// Submitters that have to wait are let in in turn, though others that come just
+    /// when there is room may get ahead, 16,384 in a row at the most. (What handlers
+    /// [submit](crate::Attempt::submit) goes in ahead of all of them, for as long as they
+    /// do.) In a queue with a capacity of 256 or more a free slot may wait for a
+    /// millisecond, or until half of the queue is free, before somebody who sleeps is
+    /// woken for it. That saves the workers a wake-up for each task.
     ///
     /// # Errors
     ///
