@@ -153,13 +153,20 @@ impl<T> Monitor<T> {
 
     /// Ends a critical section.
     #[inline]
-    fn unlock(mut state: Guard<'_, T>) {
-        match state.wakes() {
-            None => drop(state),
-            Some(wakes) => {
-                drop(state);
-                signal(wakes);
-            }
+    fn unlock(state: Guard<'_, T>) {
+        state.check_books();
+        match state.has_sleepers() {
+            false => drop(state),
+            true => Self::unlock_and_signal(state),
+        }
+    }
+
+    #[inline(never)] // so that `unlock` is short enough to stand in every operation
+    fn unlock_and_signal(mut state: Guard<'_, T>) {
+        let wakes = state.wakes();
+        drop(state);
+        if let Some(wakes) = wakes {
+            signal(wakes);
         }
     }
 

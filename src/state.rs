@@ -377,17 +377,18 @@ impl<T, W> State<T, W> {
         self.sleepers.wake_up(side, earlier, ticket, slept_shortly)
     }
 
-    /// Who must be woken. To be asked at the end of every critical section.
+    /// Whether there may be somebody to wake.
     #[inline]
-    pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
-        self.check_books();
-        match self.sleepers.are_none() {
-            true => None,
-            false => self.call_sleepers(),
-        }
+    pub(crate) fn has_sleepers(&self) -> bool {
+        !self.sleepers.are_none()
     }
 
-    fn call_sleepers(&mut self) -> Option<Wakes<W>> {
+    /// Who must be woken. To be asked at the end of every critical section.
+    pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
+        self.check_books();
+        if !self.has_sleepers() {
+            return None;
+        }
         self.sleepers.call(&Outlook {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),
@@ -420,7 +421,7 @@ impl<T, W> State<T, W> {
     }
 
     #[inline]
-    fn check_books(&self) {
+    pub(crate) fn check_books(&self) {
         if cfg!(debug_assertions) {
             let stats = self.snapshot();
             assert_eq!(
