@@ -267,7 +267,7 @@ fn receiver_in_a_hurry(fault: Fault) {
         if fault != Fault::NobodySubmits {
             queue.submit(2).unwrap();
         }
-        patient.recv().unwrap();
+        assert!(patient.recv().unwrap().outcome.is_ok());
         let in_time = hasty.join().unwrap();
         clock.join().unwrap();
         let left = queue.into_inner().drain().len();
