@@ -2,8 +2,8 @@
 
 use crate::backoff::Backoff;
 
-/// What `submit` does while the queue is full: while there is no room, or the only free
-/// slot is promised to a submitter that waits for it.
+/// What `submit` does while the queue is full: while there is no room, or what there is
+/// is promised to submitters that wait for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackpressureStrategy {

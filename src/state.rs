@@ -383,12 +383,10 @@ impl<T, W> State<T, W> {
         !self.sleepers.are_none()
     }
 
-    /// Who must be woken. To be asked at the end of every critical section.
+    /// Who must be woken. To be asked at the end of every critical section, if
+    /// [anybody sleeps](Self::has_sleepers).
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         self.check_books();
-        if !self.has_sleepers() {
-            return None;
-        }
         self.sleepers.call(&Outlook {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),
