@@ -21,6 +21,18 @@ pub(crate) struct Entry<T> {
     pub(crate) item: T,
 }
 
+impl<T> Entry<T> {
+    /// One that comes for the first time.
+    #[inline]
+    pub(crate) fn new(priority: i32, item: T) -> Self {
+        Self {
+            priority,
+            returns: 0,
+            item,
+        }
+    }
+}
+
 #[repr(C)]
 pub(crate) struct Heap<T> {
     len: usize,
@@ -54,6 +66,23 @@ impl<T> Heap<T> {
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.len += 1;
+        self.put(entry);
+    }
+
+    /// Puts entries, each behind all entries of its priority.
+    pub(crate) fn push_many(&mut self, entries: impl Iterator<Item = Entry<T>>) {
+        // Counted in a register: the length in memory would have to be written and read
+        // back for each.
+        let mut count = 0;
+        for entry in entries {
+            count += 1;
+            self.put(entry);
+        }
+        self.len += count;
+    }
+
+    #[inline]
+    fn put(&mut self, entry: Entry<T>) {
         // Taken apart and built anew in each arm, so that each field is written straight
         // to its place. Passed on whole, the entry would be written to the stack first,
         // since `push_new` takes it from there, and read back too soon.
@@ -185,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn entries_pushed_together_lie_in_order() {
+        let mut heap = Heap::new();
+        heap.push(entry(1, 0));
+        heap.push_many([0, 1, 2, 1].into_iter().zip(1..).map(|(p, n)| entry(p, n)));
+        assert_eq!(heap.len(), 5);
+        let order: Vec<u32> = heap.map(|entry| entry.item).collect();
+        assert_eq!(order, [3, 0, 2, 4, 1]);
+    }
+
+    #[test]
     fn new_priorities_go_to_the_tree_until_it_has_run_empty() {
         let mut heap = Heap::new();
         let in_tree = |heap: &Heap<u32>| heap.tree_top;
@@ -224,6 +263,13 @@ mod tests {
                     prop_assert_eq!(count, taken.len());
                     let expected = std::iter::from_fn(|| naive.pop()).take(limit);
                     prop_assert!(taken.into_iter().eq(expected));
+                } else if step == 2 {
+                    let count = priority.unsigned_abs() % 20;
+                    let entries = (0..count as i32).map(|i| {
+                        entry(priority.wrapping_mul(i) % spread, number as u32)
+                    });
+                    naive.0.extend(entries.clone());
+                    heap.push_many(entries);
                 } else {
                     let entry = entry(priority % spread, number as u32);
                     naive.0.push_back(entry.clone());

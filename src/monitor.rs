@@ -422,7 +422,7 @@ impl<T> Monitor<T> {
         buffer.reserve(limit.min(64));
         self.take(Wait::Forever, |state, first| {
             buffer.push(first.item);
-            let taken = 1 + state.take_more(limit - 1, |item| buffer.push(item));
+            let taken = 1 + state.take_more(limit - 1, buffer);
             state.settle(Settled::Succeeded, taken);
             taken
         })

@@ -180,12 +180,14 @@ impl<T, W> State<T, W> {
     pub(crate) fn accept(
         &mut self,
         priority: i32,
-        item: T,
+        mut item: T,
         door: Door,
         turn: Turn,
         stamp: impl FnOnce(&mut T, u64),
     ) -> u64 {
-        self.enter(priority, item, stamp);
+        self.accepted += 1;
+        stamp(&mut item, self.accepted);
+        self.ready.push(Entry::new(priority, item));
         if door != Door::InsideUnbounded {
             self.sleepers.passed(Side::Space, turn);
         }
@@ -206,24 +208,18 @@ impl<T, W> State<T, W> {
             Door::InsideUnbounded => usize::MAX,
             Door::Outside | Door::Inside => self.room(),
         };
-        for (priority, item) in items.take(room) {
-            self.enter(priority, item, &stamp);
-        }
+        let mut number = self.accepted;
+        self.ready
+            .push_many(items.take(room).map(|(priority, mut item)| {
+                number += 1;
+                stamp(&mut item, number);
+                Entry::new(priority, item)
+            }));
+        self.accepted = number;
         if door != Door::InsideUnbounded {
             self.sleepers.passed(Side::Space, turn);
         }
         self.accepted
-    }
-
-    #[inline]
-    fn enter(&mut self, priority: i32, mut item: T, stamp: impl FnOnce(&mut T, u64)) {
-        self.accepted += 1;
-        stamp(&mut item, self.accepted);
-        self.ready.push(Entry {
-            priority,
-            returns: 0,
-            item,
-        });
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal, count: usize) {
@@ -268,11 +264,11 @@ impl<T, W> State<T, W> {
     /// Takes up to `limit` more for a thread that has just taken one, of those that
     /// were ready by then. Together with that one they count as one that went ahead
     /// of those who wait.
-    pub(crate) fn take_more(&mut self, limit: usize, mut each: impl FnMut(T)) -> usize {
+    pub(crate) fn take_more(&mut self, limit: usize, buffer: &mut Vec<T>) -> usize {
         let mut retries = 0;
         let taken = self.ready.pop_many(limit, |entry| {
             retries += u64::from(entry.returns > 0);
-            each(entry.item);
+            buffer.push(entry.item);
         });
         self.leased += taken;
         self.retries += retries;

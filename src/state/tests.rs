@@ -9,6 +9,7 @@ use super::*;
 mod against_naive;
 mod passing;
 mod patience;
+mod steps;
 mod waking;
 
 /// From here on a queue is large in these tests.
@@ -248,8 +249,8 @@ fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
     model.now += 2 * SECOND;
     assert_eq!(model.take(Turn::Newcomer).map(|entry| entry.item), Some(7));
     let mut items = Vec::new();
-    assert_eq!(model.state.take_more(1, |item| items.push(item)), 1);
-    assert_eq!(model.state.take_more(5, |item| items.push(item)), 1);
+    assert_eq!(model.state.take_more(1, &mut items), 1);
+    assert_eq!(model.state.take_more(5, &mut items), 1);
     assert_eq!(items, [0, 1]);
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.retries), (3, 2));

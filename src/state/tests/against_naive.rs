@@ -9,49 +9,11 @@ use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
+use super::steps::{Patience, Step, Ticks, Which, step, ticks};
 use super::*;
 use Side::{Delay, Idle, Space, Work};
 
-/// How long a thread is ready to wait.
-#[derive(Debug, Clone, Copy)]
-enum Patience {
-    None,
-    Until(Ticks),
-    Endless,
-}
-
-/// Time in halves of a grace.
-type Ticks = u32;
-
-fn ticks(count: Ticks) -> Duration {
-    count * GRACE / 2
-}
-
-/// Names a lease or a thread by its place, as far as there are that many.
-type Which = usize;
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// As many items as there are priorities.
-    Offer(Vec<i32>, Door, Patience),
-    /// A submitter that found no room has looked again, and lies down unless there is
-    /// much by now.
-    HoldBack(i32),
-    /// So many items, of those that are there at once.
-    Take(usize, Patience),
-    Settle(Which, Settled),
-    /// `None` is a delay without an end.
-    PutBack(Which, Option<Ticks>),
-    Hold(Which, Option<Ticks>),
-    Join(Patience),
-    /// A thread that was called, or whose time has come, gets the lock.
-    Arrive(Which),
-    Advance(Ticks),
-    /// The clock steps back.
-    Retreat(Ticks),
-    Close,
-    Abort,
-}
+mod expect;
 
 /// The number of a thread that has not slept yet: it came after all who have.
 const NEWCOMER: u32 = u32::MAX;
@@ -147,86 +109,6 @@ impl Machine {
         }
     }
 
-    // ----- what the model expects -------------------------------------------
-
-    fn held(&self) -> usize {
-        let everybody = self.lines.iter().flatten().chain(&self.called);
-        everybody.filter(|s| s.errand.side() == Delay).count()
-    }
-
-    fn len(&self) -> usize {
-        self.ready.len() + self.waiting.len() + self.held()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.ready.is_empty()
-            && self.waiting.is_empty()
-            && self.leased.is_empty()
-            && self.held() == 0
-    }
-
-    fn is_finished(&self) -> bool {
-        let nothing_here = self.ready.is_empty() && self.waiting.is_empty();
-        match self.phase {
-            Phase::Open => false,
-            Phase::Closed => self.is_idle(),
-            Phase::Aborted => nothing_here,
-        }
-    }
-
-    fn line(&self, side: Side) -> &VecDeque<Sleeper> {
-        &self.lines[side as usize]
-    }
-
-    fn has_much_room(&self) -> bool {
-        match self.capacity >= LARGE_CAPACITY {
-            true => self.len() <= self.capacity / 2,
-            false => self.len() < self.capacity,
-        }
-    }
-
-    fn is_called(&self, side: Side) -> bool {
-        self.called.iter().any(|s| s.errand.side() == side)
-    }
-
-    fn is_waited_in(&self, side: Side) -> bool {
-        let mut called = self.called.iter();
-        !self.line(side).is_empty() || called.any(|s| s.errand.side() == side && !s.is_sent_away)
-    }
-
-    /// Whether somebody waits that came before this thread.
-    fn is_behind(&self, side: Side, thread: u32) -> bool {
-        let sleepers = self.line(side).iter().chain(&self.called);
-        sleepers
-            .filter(|s| s.errand.side() == side && !s.is_sent_away)
-            .any(|s| s.thread < thread)
-    }
-
-    /// Everybody's turn comes: of those who came later only so many get what a thread
-    /// waits for, and so many again for each that came before and got it.
-    fn admit(&mut self, side: Side, thread: u32) {
-        self.admitted.remove(&thread);
-        let sleepers = self.lines[side as usize].iter().chain(&self.called);
-        for sleeper in sleepers.filter(|s| s.errand.side() == side && !s.is_sent_away) {
-            let [later, earlier] = self.admitted.entry(sleeper.thread).or_default();
-            match sleeper.thread < thread {
-                true => *later += 1,
-                false => *earlier += 1,
-            }
-            assert!(*later <= self.max_passes * (1 + *earlier), "overtaken");
-        }
-    }
-
-    fn make_ready(&mut self, entry: Entry<u32>) {
-        self.ready.push(entry);
-        self.ready.sort_by_key(|entry| Reverse(entry.priority));
-    }
-
-    fn instant(&self, delay: Option<Ticks>) -> Due {
-        let delay = delay.map_or(Duration::MAX, ticks);
-        Due::after(self.now, delay)
-    }
-
     // ----- critical sections ------------------------------------------------
 
     /// One look at the state; the thread sleeps if it may and must. Who has slept for
@@ -281,7 +163,7 @@ impl Machine {
                 self.admit(Work, thread);
                 let mut items = vec![entry.item];
                 assert_eq!(Some(&entry), self.ready.first());
-                self.state.take_more(limit - 1, |item| items.push(item));
+                self.state.take_more(limit - 1, &mut items);
                 let count = limit.min(self.ready.len());
                 let expected: Vec<Entry<u32>> = self.ready.drain(..count).collect();
                 assert!(items.iter().eq(expected.iter().map(|entry| &entry.item)));
@@ -333,20 +215,6 @@ impl Machine {
             true => Offered::All,
             false => Offered::Some,
         }
-    }
-
-    fn check_admission(&self, admission: Admission, door: Door, turn: Turn) {
-        let is_closed = match self.phase {
-            Phase::Open => false,
-            Phase::Closed => door == Door::Outside,
-            Phase::Aborted => true,
-        };
-        assert_eq!(admission == Admission::Closed, is_closed);
-        let is_unbounded = door == Door::InsideUnbounded;
-        let has_room = is_unbounded || self.len() < self.capacity;
-        let is_promised = !is_unbounded && turn != Turn::Called && self.is_waited_in(Space);
-        assert!(admission != Admission::Open || has_room);
-        assert!(admission != Admission::Full || !has_room || is_promised);
     }
 
     /// Returns how many do not get in.
@@ -473,57 +341,6 @@ impl Machine {
         assert!(self.is_finished() || alone(Work));
         assert!(self.phase != Phase::Open || alone(Space));
         self.check();
-    }
-
-    // ----- what must hold at any time ---------------------------------------
-
-    fn check(&mut self) {
-        let (ready, waiting) = (self.ready.len(), self.waiting.len());
-        self.books.ready = ready as u64;
-        self.books.waiting = (waiting + self.held()) as u64;
-        self.books.running = self.leased.len() as u64;
-        assert_eq!(self.state.snapshot(), self.books);
-        assert_eq!(self.state.phase(), self.phase);
-        assert_eq!(self.state.len(), self.len());
-        assert_eq!(self.state.has_room(), self.len() < self.capacity);
-        for sleeper in self.lines.iter().flatten() {
-            assert!(self.state.is_asleep(sleeper.errand.side(), sleeper.ticket));
-        }
-        for sleeper in &self.called {
-            assert!(!self.state.is_asleep(sleeper.errand.side(), sleeper.ticket));
-        }
-
-        let asleep = self.lines.iter().flatten().count();
-        let sleepers = asleep + self.called.len();
-        assert_eq!(self.state.sleepers.are_none(), sleepers == 0);
-
-        let nobody = |side: Side| self.line(side).is_empty();
-        // work
-        assert!(ready == 0 || nobody(Work) || self.is_called(Work));
-        // due
-        if let Some((Due::At(due), _)) = self.waiting.first() {
-            let watches = |s: &Sleeper| s.until.is_some_and(|until| until <= *due);
-            let is_watched = self.line(Work).iter().any(watches);
-            assert!(nobody(Work) || self.is_called(Work) || is_watched);
-        }
-        // space
-        let is_free = self.phase == Phase::Open && self.len() < self.capacity;
-        if !is_free || nobody(Space) || self.is_called(Space) {
-            self.free_since = None;
-        } else {
-            assert!(!self.has_much_room());
-            assert!(self.line(Space).iter().all(|s| s.earlier.is_none()));
-            // A clock that steps back makes it longer.
-            let grace_ends = *self.free_since.get_or_insert(self.latest) + GRACE;
-            let has_alarm = |s: &Sleeper| s.until.is_some_and(|until| until <= grace_ends);
-            assert!(self.line(Space).iter().any(has_alarm));
-        }
-        let nobody = |side: Side| self.line(side).is_empty();
-        // end
-        assert!(!self.is_finished() || nobody(Work));
-        assert!(self.phase == Phase::Open || nobody(Space));
-        assert!(!self.is_idle() || nobody(Idle));
-        assert!(self.phase != Phase::Aborted || nobody(Delay));
     }
 
     // ----- steps ------------------------------------------------------------
@@ -727,51 +544,6 @@ impl Machine {
         assert!(self.lines.iter().all(VecDeque::is_empty));
         assert_eq!(self.books.settled, self.books.accepted);
     }
-}
-
-fn patience() -> impl Strategy<Value = Patience> {
-    prop_oneof![
-        3 => Just(Patience::None),
-        2 => (0..6_u32).prop_map(Patience::Until),
-        3 => Just(Patience::Endless),
-    ]
-}
-
-fn delay() -> impl Strategy<Value = Option<Ticks>> {
-    prop_oneof![9 => (0..6_u32).prop_map(Some), 1 => Just(None)]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let door = prop_oneof![
-        4 => Just(Door::Outside),
-        1 => Just(Door::Inside),
-        1 => Just(Door::InsideUnbounded),
-    ];
-    let priorities = prop_oneof![
-        3 => prop::collection::vec(-1..2, 1),
-        1 => prop::collection::vec(-1..2, 2..9),
-    ];
-    let limit = prop_oneof![3 => Just(1_usize), 1 => 2..9_usize];
-    let outcome = prop_oneof![
-        Just(Settled::Succeeded),
-        Just(Settled::Failed),
-        Just(Settled::Panicked),
-        Just(Settled::Aborted),
-    ];
-    prop_oneof![
-        60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
-        20 => (-1..2).prop_map(Step::HoldBack),
-        60 => (limit, patience()).prop_map(|(l, w)| Step::Take(l, w)),
-        30 => (any::<Which>(), outcome).prop_map(|(w, o)| Step::Settle(w, o)),
-        30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),
-        15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
-        10 => patience().prop_map(Step::Join),
-        80 => any::<Which>().prop_map(Step::Arrive),
-        16 => (0..4_u32).prop_map(Step::Advance),
-        4 => (0..3_u32).prop_map(Step::Retreat),
-        1 => Just(Step::Close),
-        1 => Just(Step::Abort),
-    ]
 }
 
 proptest! {
