@@ -40,6 +40,13 @@ pub trait Blocking: Send + Sync + 'static {
     fn close(&self);
 }
 
+/// One that moves many items at a time.
+pub trait Batching: Blocking {
+    fn push_all(&self, items: impl Iterator<Item = (i32, u64)>);
+    /// 0 if nothing can come any more.
+    fn pop_many(&self, buffer: &mut Vec<u64>, limit: usize) -> usize;
+}
+
 /// Closes its queue when it is dropped.
 pub struct Open<Q: Blocking>(Arc<Q>);
 
@@ -88,34 +95,45 @@ impl Blocking for PriorityQueue<u64> {
     }
 }
 
+impl Batching for PriorityQueue<u64> {
+    fn push_all(&self, items: impl Iterator<Item = (i32, u64)>) {
+        self.push_all(items).expect("it is open");
+    }
+
+    fn pop_many(&self, buffer: &mut Vec<u64>, limit: usize) -> usize {
+        self.pop_many(buffer, limit)
+    }
+}
+
 pub type Shelf = Shared<PriorityQueue<u64>>;
 pub type HeapAndCondvar = Shared<super::heap::HeapQueue>;
 pub type Floor = Shared<super::ring::Ring>;
+pub type ShelfInBatches<const SIZE: usize> = InBatches<PriorityQueue<u64>, SIZE>;
+pub type FloorInBatches<const SIZE: usize> = InBatches<super::ring::Ring, SIZE>;
 
-/// The shelf by `push_all` and `pop_many`.
-pub struct ShelfInBatches<const SIZE: usize>;
+/// A channel that moves `SIZE` items at a time.
+pub struct InBatches<Q, const SIZE: usize>(PhantomData<Q>);
 
-impl<const SIZE: usize> Channel for ShelfInBatches<SIZE> {
-    type Sender = <Shelf as Channel>::Sender;
-    type Receiver = <Shelf as Channel>::Receiver;
+impl<Q: Batching, const SIZE: usize> Channel for InBatches<Q, SIZE> {
+    type Sender = Arc<Open<Q>>;
+    type Receiver = Arc<Q>;
 
     fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver) {
-        Shelf::bounded(capacity)
+        Shared::bounded(capacity)
     }
 
     fn send(sender: &Self::Sender, priority: i32, item: u64) {
-        Shelf::send(sender, priority, item);
+        Shared::send(sender, priority, item);
     }
 
     fn receive(receiver: &Self::Receiver) -> Option<u64> {
-        Shelf::receive(receiver)
+        Shared::receive(receiver)
     }
 
     fn send_all(sender: &Self::Sender, items: impl Iterator<Item = (i32, u64)>) {
         let mut items = items.peekable();
         while items.peek().is_some() {
-            let batch = items.by_ref().take(SIZE);
-            sender.0.push_all(batch).expect("it is open");
+            sender.0.push_all(items.by_ref().take(SIZE));
         }
     }
 

@@ -1,11 +1,13 @@
 //! Everything that `u64` tasks can be submitted to, with one `u64` result each.
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender};
 use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
 
 use crate::peers::channels::{Channel, Unbounded};
@@ -85,6 +87,70 @@ impl<In: Channel, Out: Unbounded> Pool for ByHand<In, Out> {
             thread.join().expect("it ends");
         }
         std::iter::from_fn(move || Out::receive(&self.results))
+    }
+}
+
+/// What one writes by hand who wants to know of each task what [`Shelf`] tells.
+pub struct Reporting {
+    tasks: Sender<(u64, u64)>,
+    submitted: Cell<u64>,
+    results: Receiver<TaskReport>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct TaskReport {
+    _id: u64,
+    outcome: Result<u64, String>,
+    _attempts: u32,
+    _duration: Duration,
+}
+
+impl Pool for Reporting {
+    fn start<H>(capacity: usize, workers: usize, handler: H) -> Self
+    where
+        H: Fn(u64) -> u64 + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let (tasks, take) = crossbeam_channel::bounded(capacity);
+        let (publish, results) = crossbeam_channel::unbounded();
+        let threads = (0..workers).map(|_| {
+            let (take, publish, handler) = (take.clone(), publish.clone(), Arc::clone(&handler));
+            thread::spawn(move || {
+                for (id, task) in take {
+                    let start = Instant::now();
+                    let outcome = catch_unwind(AssertUnwindSafe(|| handler(task)));
+                    let report = TaskReport {
+                        _id: id,
+                        outcome: outcome.map_err(|_| String::from("panicked")),
+                        _attempts: 1,
+                        _duration: start.elapsed(),
+                    };
+                    publish.send(report).expect("it is open");
+                }
+            })
+        });
+        Self {
+            threads: threads.collect(),
+            tasks,
+            submitted: Cell::new(0),
+            results,
+        }
+    }
+
+    fn submit(&self, _priority: i32, task: u64) {
+        self.submitted.set(self.submitted.get() + 1);
+        let task = (self.submitted.get(), task);
+        self.tasks.send(task).expect("it is open");
+    }
+
+    fn finish(self) -> impl Iterator<Item = u64> {
+        drop(self.tasks);
+        for thread in self.threads {
+            thread.join().expect("it ends");
+        }
+        let results: Vec<TaskReport> = self.results.iter().collect();
+        let results = results.into_iter();
+        results.map(|report| report.outcome.expect("no handler panics"))
     }
 }
 

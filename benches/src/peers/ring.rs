@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::peers::channels::Blocking;
+use crate::peers::channels::{Batching, Blocking};
 
 /// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where there is
 /// much room after 40, 80, 80, ...; then yields.
@@ -70,10 +70,16 @@ impl Line {
 }
 
 impl Ring {
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        if let Some(state) = self.state.try_lock() {
-            return state;
+        match self.state.try_lock() {
+            Some(state) => state,
+            None => self.lock_contended(),
         }
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, State> {
         let (mut pauses, longest) = if self.much_room > 1 {
             (40, 80)
         } else {
@@ -97,7 +103,16 @@ impl Ring {
         self.state.lock()
     }
 
-    fn unlock(&self, mut state: MutexGuard<'_, State>) {
+    #[inline]
+    fn unlock(&self, state: MutexGuard<'_, State>) {
+        match state.takers.asleep + state.givers.asleep {
+            0 => drop(state),
+            _ => self.unlock_and_signal(state),
+        }
+    }
+
+    #[inline(never)]
+    fn unlock_and_signal(&self, mut state: MutexGuard<'_, State>) {
         let (is_empty, room) = (state.items.is_empty(), self.room(&state));
         state.fills = room > 0 && (state.fills || room >= self.much_room);
         let fills = state.fills;
@@ -124,6 +139,7 @@ impl Ring {
         self.lock()
     }
 
+    #[cold]
     fn wait_for_item<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         for look in 0..LOOKS {
             drop(state);
@@ -138,6 +154,7 @@ impl Ring {
         state
     }
 
+    #[cold]
     fn wait_for_room<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let first = if self.much_room > 1 { SPIN_LOOKS } else { 0 };
         for look in first..LOOKS {
@@ -148,6 +165,8 @@ impl Ring {
             }
         }
         loop {
+            // Whether it fills is kept up to date only while somebody sleeps.
+            state.fills &= state.givers.asleep > 0;
             state = Self::sleep(state, &self.not_full, |s| &mut s.givers);
             if self.room(&state) > 0 {
                 return state;
@@ -212,5 +231,31 @@ impl Blocking for Ring {
     fn close(&self) {
         self.lock().is_closed = true;
         self.not_empty.notify_all();
+    }
+}
+
+impl Batching for Ring {
+    fn push_all(&self, items: impl Iterator<Item = (i32, u64)>) {
+        let mut items = items.peekable();
+        while items.peek().is_some() {
+            let mut state = self.lock();
+            if self.room(&state) == 0 {
+                state = self.wait_for_room(state);
+            }
+            let fit = items.by_ref().take(self.room(&state));
+            state.items.extend(fit.map(|(_, item)| item));
+            self.unlock(state);
+        }
+    }
+
+    fn pop_many(&self, buffer: &mut Vec<u64>, limit: usize) -> usize {
+        let mut state = self.lock();
+        if state.items.is_empty() && !state.is_closed {
+            state = self.wait_for_item(state);
+        }
+        let count = limit.min(state.items.len());
+        buffer.extend(state.items.drain(..count));
+        self.unlock(state);
+        count
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crate::effort::Effort;
 use crate::paired::{Comparison, Contender};
-use crate::peers::channels::{Crossbeam, Kanal, Shelf, ShelfInBatches};
+use crate::peers::channels::{Crossbeam, FloorInBatches, Kanal, Shelf, ShelfInBatches};
 use crate::report::{Report, Row};
 use crate::tables::queues::{SHAPES, pass};
 
@@ -21,6 +21,9 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
             Contender::peer("crossbeam", || pass::<Crossbeam>(CAPACITY, shape, items)),
             Contender::peer("kanal", || pass::<Kanal>(CAPACITY, shape, items)),
             Contender::aside("taskshelf by 1", || pass::<Shelf>(CAPACITY, shape, items)),
+            Contender::aside("floor by 32", || {
+                pass::<FloorInBatches<BATCH>>(CAPACITY, shape, items)
+            }),
         ];
         Row::new(shape.label(), Comparison::run(contenders, effort.rounds))
     });

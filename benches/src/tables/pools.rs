@@ -7,7 +7,7 @@ use crate::charts::{Chart, Marks, Panel};
 use crate::effort::Effort;
 use crate::paired::{Comparison, Contender, nanos_each};
 use crate::peers::channels::{Crossbeam, Floor, Kanal};
-use crate::peers::pools::{ByHand, Closures, Pool, Shelf, contained_and_timed};
+use crate::peers::pools::{ByHand, Closures, Pool, Reporting, Shelf, contained_and_timed};
 use crate::report::{Report, Row};
 use crate::work::work;
 
@@ -68,6 +68,9 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
                 Contender::peer("rusty_pool", || {
                     run::<Closures<rusty_pool::ThreadPool>>(workers, tasks, expected, handler)
                 }),
+                Contender::aside("by hand, same results", || {
+                    run::<Reporting>(workers, tasks, expected, handler)
+                }),
                 Contender::aside("floor (bound)", || {
                     let handler = contained_and_timed(handler);
                     run::<ByHand<Floor, Crossbeam>>(workers, tasks, expected, handler)
@@ -86,7 +89,9 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
         panels.push((format!("tasks of {length}"), rows));
     }
     report.note(
-        "crossbeam, kanal: pools written by hand, bounded in and unbounded out. Floor: the same \
+        "crossbeam, kanal: pools written by hand, bounded in and unbounded out, results that are \
+         a `u64` and nothing else. By hand, same results: that on crossbeam, with results that \
+         tell what taskshelf's do (which task, value or panic, attempts, duration). Floor: the first \
          around the floor of the queue layer, with results through an unbounded crossbeam \
          channel, two looks at the clock and a `catch_unwind` for each task.",
     );
