@@ -13,11 +13,15 @@ use crate::shared::Shared;
 use crate::state::{Door, Refusal};
 use crate::task::{Task, TaskId};
 
-/// One call of the handler for one task. Derefs to the [`Task`].
+/// One call of the handler for one task. Derefs to the [`Task`], of which
+/// [`retries`](Task::retries) is what was set for this task alone, if anything was.
+///
+/// It stays on its worker's thread. Threads that help the handler borrow
+/// `&attempt.payload` and take a [`cancel_token`](Self::cancel_token).
 ///
 /// # Examples
 ///
-/// A closure that calls methods of the attempt needs its type written out:
+/// A closure that calls methods of the payload needs its type written out:
 ///
 /// ```
 /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
@@ -92,6 +96,34 @@ impl<'a, P> Attempt<'a, P> {
 
     /// Tells threads that help this handler whether the queue has been cancelled,
     /// as [`is_cancelled`](Self::is_cancelled) tells the handler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+    ///
+    /// /// Counts what is not 0 with two threads.
+    /// fn count(attempt: &Attempt<'_, Vec<u8>>) -> Result<usize, &'static str> {
+    ///     let (left, right) = attempt.payload.split_at(attempt.payload.len() / 2);
+    ///     let helpers = [left, right].map(|half| (half, attempt.cancel_token()));
+    ///     thread::scope(|scope| {
+    ///         let helpers = helpers.map(|(half, cancelled)| {
+    ///             scope.spawn(move || {
+    ///                 let go_on = half.iter().take_while(|_| !cancelled.is_cancelled());
+    ///                 go_on.filter(|byte| **byte != 0).count()
+    ///             })
+    ///         });
+    ///         let counts = helpers.map(|helper| helper.join().expect("it does not panic"));
+    ///         if attempt.is_cancelled() { Err("cancelled") } else { Ok(counts.iter().sum()) }
+    ///     })
+    /// }
+    ///
+    /// let queue = TaskQueue::new(count, QueueOptions::new(8, 1))?;
+    /// queue.submit(vec![0, 7, 0, 7, 7])?;
+    /// assert_eq!(queue.drain()[0].outcome, Ok(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel_token(&self) -> CancelToken {
         self.shared.cancel_token.clone()
     }
@@ -116,6 +148,33 @@ impl<'a, P> Attempt<'a, P> {
     ///
     /// It counts only if this attempt returns `Err`. Of this and
     /// [`permanent`](Self::permanent) the last call wins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+    ///
+    /// struct Busy {
+    ///     retry_after: Duration,
+    /// }
+    ///
+    /// fn ask(server: &str, attempt: u32) -> Result<usize, Busy> {
+    ///     let retry_after = Duration::from_millis(2);
+    ///     if attempt < 3 { Err(Busy { retry_after }) } else { Ok(server.len()) }
+    /// }
+    ///
+    /// let queue = TaskQueue::new(
+    ///     |attempt: &Attempt<'_, &str>| {
+    ///         ask(attempt.payload, attempt.number())
+    ///             .map_err(|busy| attempt.retry_after(busy.retry_after, busy))
+    ///     },
+    ///     QueueOptions::new(8, 1),
+    /// )?;
+    /// queue.submit("example.org")?;
+    /// assert_eq!(queue.drain()[0].attempts, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_after<X>(&self, delay: Duration, error: X) -> X {
         self.mark.set(Mark::RetryAfter(delay));
         error

@@ -67,6 +67,11 @@ impl<P> Submitted<P> {
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted(_))
     }
+
+    /// Whether the task was dropped.
+    pub fn is_dropped(&self) -> bool {
+        matches!(self, Self::Dropped(_))
+    }
 }
 
 impl<P> fmt::Debug for Submitted<P> {
@@ -79,6 +84,29 @@ impl<P> fmt::Debug for Submitted<P> {
 }
 
 /// Why a task was refused, and the task.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::error::Error;
+/// use taskshelf::{Attempt, QueueOptions, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, Cell<u32>>| Ok::<_, ()>(attempt.payload.take()),
+///     QueueOptions::new(8, 1),
+/// )?;
+/// queue.close();
+///
+/// let refused = queue.submit(Cell::new(7)).expect_err("it is closed");
+/// assert_eq!(refused.to_string(), "queue is closed");
+/// assert_eq!(refused.clone().into_task().payload.take(), 7);
+///
+/// // A `Cell` is not `Sync`; the error must go on its way without it.
+/// let boxed: Box<dyn Error + Send + Sync> = refused.without_task().into();
+/// # drop(boxed);
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError<P> {
@@ -184,7 +212,7 @@ impl<P> fmt::Debug for SubmittedAll<P> {
 
 /// Why not all of the tasks that were submitted together got in.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{error}; {accepted} tasks were accepted before, {} were not", rest.len())]
+#[error("{error}; {accepted} tasks were accepted before, {} that had been pulled were not", rest.len())]
 #[non_exhaustive]
 pub struct SubmitAllError<P> {
     /// How many got in.
@@ -194,6 +222,19 @@ pub struct SubmitAllError<P> {
     /// Everything that was pulled from the iterator and did not get in, in
     /// order; what a strategy had dropped before is among it.
     pub rest: Vec<Task<P>>,
+}
+
+impl<P> SubmitAllError<P> {
+    /// The same error around tasks without their payloads, as
+    /// [`SubmitError::without_task`].
+    #[must_use]
+    pub fn without_tasks(self) -> SubmitAllError<()> {
+        SubmitAllError {
+            accepted: self.accepted,
+            error: self.error,
+            rest: self.rest.into_iter().map(|task| task.map(drop)).collect(),
+        }
+    }
 }
 
 impl<P> fmt::Debug for SubmitAllError<P> {
@@ -243,7 +284,7 @@ pub enum PushTimeoutError<T> {
 
 /// The queue was closed before everything was in.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("queue is closed; {accepted} items were accepted before, {} were not", rest.len())]
+#[error("queue is closed; {accepted} items were accepted before, {} that had been pulled were not", rest.len())]
 #[non_exhaustive]
 pub struct PushAllError<T> {
     /// How many got in.
@@ -278,6 +319,18 @@ impl<T> PushError<T> {
     /// Takes the item back.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+impl<T> From<PushError<T>> for TryPushError<T> {
+    fn from(PushError(item): PushError<T>) -> Self {
+        Self::Closed(item)
+    }
+}
+
+impl<T> From<PushError<T>> for PushTimeoutError<T> {
+    fn from(PushError(item): PushError<T>) -> Self {
+        Self::Closed(item)
     }
 }
 

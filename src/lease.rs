@@ -19,7 +19,8 @@ use crate::waiting::Due;
 /// Dropping the lease says that the work is done, also while unwinding: the
 /// item is dropped first, and then [`join`](crate::PriorityQueue::join) stops
 /// waiting for it. The lease derefs to the item; its own operations are
-/// associated functions, so that they hide none of the item's methods.
+/// associated functions, so that they hide none of the item's methods. A lease that is
+/// [forgotten](std::mem::forget) never ends.
 ///
 /// A leased item can come back with [`retry_after`](Self::retry_after), so a
 /// closed queue does not end while there are leases, and a thread that holds

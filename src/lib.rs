@@ -36,8 +36,9 @@
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
 //! - A panic of yours on a worker is contained: the worker lives on. (That needs
-//!   `panic = "unwind"`, which is the default. In the destructor of a thread-local
-//!   no panic can be contained: it aborts the process.)
+//!   `panic = "unwind"`, which is the default. The process's panic hook is called
+//!   all the same. In the destructor of a thread-local no panic can be contained: it
+//!   aborts the process.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
 //!   a busy one looks again for some tens of microseconds at the most, and then
 //!   sleeps.
@@ -49,7 +50,7 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
-//! | warn | tasks were dropped by their queue's strategy; a queue was dropped with results that nobody took, or on its own worker |
+//! | warn | tasks were dropped by their queue's strategy; a task failed for good where results are discarded; a queue was dropped with results that nobody took, or on its own worker |
 //! | debug | an attempt failed and is to be followed by another, and when |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
@@ -134,6 +135,6 @@ pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue};
 pub use result::{Failure, TaskError, WorkerResult};
 pub use stats::Stats;
 pub use submitter::Submitter;
-pub use sync::Receiver;
+pub use sync::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
 pub use task::{Task, TaskId};
 pub use task_queue::TaskQueue;

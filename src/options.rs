@@ -29,7 +29,8 @@ pub enum ResultsPolicy {
     Keep,
     /// They are dropped as soon as they are counted, for queues that live for
     /// months; [`stats`](crate::TaskQueue::stats) still tells how many there
-    /// were. `drain` returns an empty list.
+    /// were, and the log which tasks failed for good (a warning each). `drain` returns
+    /// an empty list.
     Discard,
 }
 

@@ -61,7 +61,7 @@ pub struct PriorityQueue<T> {
 
 impl<T> PriorityQueue<T> {
     /// A queue with room for `capacity` items. Allocates nothing for items
-    /// that are not there yet.
+    /// that are not there yet, so `usize::MAX` means a queue without a bound.
     ///
     /// # Panics
     ///
@@ -173,7 +173,8 @@ impl<T> PriorityQueue<T> {
     /// # Errors
     ///
     /// If the queue is closed: how many items got in, and those that were
-    /// pulled from the iterator and did not.
+    /// pulled from the iterator and did not. What was not pulled yet goes with the
+    /// iterator; to keep it, push `iterator.by_ref()`.
     ///
     /// # Panics
     ///
@@ -299,7 +300,8 @@ impl<T> PriorityQueue<T> {
     }
 
     /// Pops until the queue is closed and nothing can come any more; each `next`
-    /// blocks like [`pop`](Self::pop) while nothing is ready.
+    /// blocks like [`pop`](Self::pop) while nothing is ready. (For what is there now and
+    /// no more: `std::iter::from_fn(|| queue.try_pop().ok())`.)
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
@@ -390,7 +392,28 @@ impl<T> PriorityQueue<T> {
     /// A guard that closes the queue when it is dropped, so that a producer
     /// that panics does not leave the consumers waiting for ever, nor a consumer
     /// that panics the producers. The first of several guards to be dropped
-    /// closes the queue for all.
+    /// closes the queue for all: where several producers share a queue, hold one
+    /// guard around the scope that they all run in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    /// use taskshelf::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new(4);
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let _close = queue.close_on_drop();
+    ///         thread::scope(|producers| {
+    ///             for _ in 0..2 {
+    ///                 producers.spawn(|| queue.push_all((0..10).map(|number| (0, number))));
+    ///             }
+    ///         });
+    ///     });
+    ///     assert_eq!(queue.iter().count(), 20);
+    /// });
+    /// ```
     pub fn close_on_drop(&self) -> CloseOnDrop<'_, T> {
         CloseOnDrop { queue: self }
     }

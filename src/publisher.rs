@@ -7,7 +7,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::contain::discard;
+use crate::contain::{discard, report};
 use crate::heap::Entry;
 use crate::job::{Job, Progress};
 use crate::outbox::{Outbox, Put};
@@ -94,6 +94,7 @@ impl<P, R, E> Publisher<P, R, E> {
 
     fn put(&self, result: WorkerResult<P, R, E>) {
         if let Some(unwanted) = self.send(result) {
+            report_failure(&unwanted);
             discard_result(unwanted);
         }
     }
@@ -122,6 +123,24 @@ impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
         let (task, progress) = entry.item.into_task(entry.priority);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);
         self.publish(task, Err(TaskError::Aborted), entry.returns, duration);
+    }
+}
+
+/// Tells the log of a failure that nobody will see otherwise.
+fn report_failure<P, R, E>(result: &WorkerResult<P, R, E>) {
+    let Err(failure) = &result.outcome else {
+        return;
+    };
+    let (id, attempts) = (&result.task_id, result.attempts);
+    match &failure.error {
+        TaskError::Failed(_) => {
+            report!(warn, "task {id} failed for good (attempts: {attempts})");
+        }
+        TaskError::Panicked(message) => report!(
+            warn,
+            "task {id} panicked for good (attempts: {attempts}): {message}"
+        ),
+        TaskError::Aborted => {}
     }
 }
 

@@ -36,6 +36,38 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 
 /// A task that failed for good, with the reason: a dead letter, which can be
 /// submitted again and then keeps its id.
+///
+/// A task whose result somebody has received is no part of the queue: `wait_idle` and
+/// `drain` do not wait for what its receiver does with it. Who submits dead letters again
+/// must know by other means when to close the queue: by counting, say.
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
+///
+/// // Succeeds for urgent tasks only.
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, &str>| match attempt.priority {
+///         0 => Err("too busy"),
+///         _ => Ok(attempt.payload.len()),
+///     },
+///     QueueOptions::new(8, 2).max_retries(0),
+/// )?;
+/// queue.submit_all(["tea", "coffee"])?;
+///
+/// let results = queue.results();
+/// for _ in 0..2 {
+///     if let Err(failure) = results.recv()?.outcome {
+///         assert_eq!(failure.error.failed(), Some("too busy"));
+///         queue.submit(failure.task.with_priority(1))?;
+///     }
+/// }
+/// let results = queue.drain();
+/// assert_eq!(results.len(), 2);
+/// assert!(results.iter().all(|result| result.outcome.is_ok()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure<P, E> {
@@ -108,10 +140,10 @@ impl<P, E: fmt::Debug> fmt::Debug for Failure<P, E> {
 
 impl<P, E: fmt::Display> fmt::Display for Failure<P, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.task.id {
-            Some(id) => write!(f, "task {id}: {}", self.error),
-            None => self.error.fmt(f),
+        if let Some(id) = &self.task.id {
+            write!(f, "task {id}: ")?;
         }
+        self.error.fmt(f)
     }
 }
 

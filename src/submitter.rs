@@ -62,6 +62,9 @@ impl<P> Submitter<P> {
     /// [`BackpressureStrategy`]: this waits for room, or hands the task back as
     /// [`Submitted::Dropped`], or as [`SubmitError::Full`].
     ///
+    /// A payload that must be inferred or coerced (`.into()`, `.collect()`, a
+    /// `Box<dyn Trait>`) needs its type: `submit::<P>(..)`.
+    ///
     /// Submitters that have to wait are let in in turn, though others that come just
     /// when there is room may get ahead, 16,384 in a row at the most. (What handlers
     /// [submit](crate::Attempt::submit) goes in ahead of all of them, for as long as they
@@ -160,7 +163,8 @@ impl<P> Submitter<P> {
     /// # Errors
     ///
     /// As for [`submit`](Self::submit): how many tasks got in, why no more did,
-    /// and those that were pulled from the iterator and did not.
+    /// and those that were pulled from the iterator and did not. What was not pulled
+    /// yet goes with the iterator; to keep it, submit `iterator.by_ref()`.
     ///
     /// # Panics
     ///
@@ -176,7 +180,11 @@ impl<P> Submitter<P> {
     ///     QueueOptions::new(10, 2),
     /// )?;
     /// assert_eq!(queue.submit_all(0..100)?.accepted, 100);
-    /// assert_eq!(queue.drain().len(), 100);
+    /// queue.close();
+    ///
+    /// let mut late = 0..100;
+    /// let refused = queue.submit_all(late.by_ref()).expect_err("it is closed");
+    /// assert_eq!(refused.rest.len() + late.len(), 100);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn submit_all<I>(&self, tasks: I) -> Result<SubmittedAll<P>, SubmitAllError<P>>

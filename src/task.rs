@@ -46,6 +46,12 @@ impl From<&str> for TaskId {
     }
 }
 
+impl From<&String> for TaskId {
+    fn from(name: &String) -> Self {
+        Self::from(name.as_str())
+    }
+}
+
 impl From<Arc<str>> for TaskId {
     fn from(name: Arc<str>) -> Self {
         Self::Name(name)

@@ -87,9 +87,10 @@ pub struct TaskQueue<P, R, E> {
 impl<P, R, E> TaskQueue<P, R, E> {
     /// Builds a queue and starts its workers.
     ///
-    /// The handler is shared by all of them. A closure that calls methods of
-    /// the attempt needs its argument's type written out:
-    /// `|attempt: &Attempt<'_, String>| ..`.
+    /// The handler is shared by all of them. A closure that calls methods of the payload
+    /// needs its type: `|attempt: &Attempt<'_, String>| ..`, or
+    /// `TaskQueue::<String, _, _>::new`. One that never fails says of which type its
+    /// errors would be: `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
     ///
@@ -252,7 +253,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Errors
     ///
-    /// As for [`submit`](Self::submit), with every task that did not get in.
+    /// As for [`submit`](Self::submit), with every task that was pulled from the
+    /// iterator and did not get in.
     ///
     /// # Panics
     ///

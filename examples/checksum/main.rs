@@ -46,7 +46,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::RangedI64ValueParser;
 use sha2::{Digest, Sha256};
 use taskshelf::{Attempt, Backoff, QueueOptions, Task, TaskQueue};
 use walkdir::{DirEntry, WalkDir};
@@ -81,8 +81,8 @@ struct Args {
     capacity: usize,
 }
 
-fn from_one_to(limit: usize) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=limit as u64)
+fn from_one_to(limit: usize) -> RangedI64ValueParser<usize> {
+    RangedI64ValueParser::new().range(1..=limit as i64)
 }
 
 fn cores() -> usize {

@@ -44,9 +44,8 @@ impl Collected {
             }
             Err(Failure { task, error, .. }) => {
                 self.progress.done();
-                let attempts = result.attempts;
-                let reason = format_args!("{error} (attempts: {attempts})");
-                self.fail(task.payload.into_inner(), reason);
+                let (name, attempts) = (task.payload.into_inner(), result.attempts);
+                self.fail(name, format_args!("{error} (attempts: {attempts})"));
             }
         }
     }
@@ -66,8 +65,8 @@ impl Collected {
 
     fn fail(&mut self, name: OsString, reason: fmt::Arguments<'_>) {
         if !self.failed.contains(&name) {
-            let message = format_args!("{name:?}: {reason}");
-            self.progress.suspend(|| say(message));
+            self.progress
+                .suspend(|| say(format_args!("{name:?}: {reason}")));
             self.failed.insert(name);
         }
     }

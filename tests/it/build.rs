@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::thread;
 
 use taskshelf::{
-    Attempt, Backoff, BuildError, CancelToken, Failure, QueueOptions, SubmitAllError, SubmitError,
-    Submitted, Submitter, Task, TaskError, TaskQueue,
+    Attempt, Backoff, BuildError, CancelToken, Failure, PushError, PushTimeoutError, QueueOptions,
+    SubmitAllError, SubmitError, Submitted, Submitter, Task, TaskError, TaskQueue, TryPushError,
 };
 
 use crate::kit::threads_named;
@@ -274,9 +274,62 @@ fn an_error_without_its_task_fits_any_box() {
 }
 
 #[test]
+fn an_error_without_its_tasks_fits_any_box() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Cell<u32>>| Ok::<_, ()>(()),
+            QueueOptions::new(1, 1),
+        )
+        .unwrap();
+        queue.close();
+        let refused = queue.submit_all([Cell::new(1), Cell::new(2)]).unwrap_err();
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(refused.without_tasks());
+        assert_eq!(
+            boxed.to_string(),
+            "queue is closed; 0 tasks were accepted before, 2 that had been pulled were not"
+        );
+    });
+}
+
+#[test]
+fn an_error_that_shows_more_on_demand_does_so_in_a_failure() {
+    struct Chain;
+    impl fmt::Display for Chain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(if f.alternate() {
+                "tea: no water"
+            } else {
+                "tea"
+            })
+        }
+    }
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, u32>| Err::<(), _>(Chain),
+            QueueOptions::new(1, 1).max_retries(0),
+        )
+        .unwrap();
+        queue.submit(1).unwrap();
+        let outcome = queue.drain().remove(0).outcome;
+        let Err(failure) = outcome else {
+            panic!("it fails")
+        };
+        assert_eq!(failure.to_string(), "task 1: tea");
+        assert_eq!(format!("{failure:#}"), "task 1: tea: no water");
+    });
+}
+
+#[test]
+fn a_push_that_is_refused_converts_to_the_errors_of_the_others() {
+    assert_eq!(TryPushError::from(PushError(1)), TryPushError::Closed(1));
+    let timed = PushTimeoutError::from(PushError(1));
+    assert_eq!(timed, PushTimeoutError::Closed(1));
+}
+
+#[test]
 fn submitted_tells_which_it_is() {
     let dropped = Submitted::Dropped(Task::new(5));
-    assert!(!dropped.is_accepted());
+    assert!(dropped.is_dropped() && !dropped.is_accepted());
     assert_eq!(dropped.clone().accepted(), None);
     assert_eq!(dropped.dropped(), Some(Task::new(5)));
 }

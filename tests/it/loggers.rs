@@ -1,15 +1,17 @@
-//! A logger that panics: the panic goes no further, and changes nothing.
+//! What is logged for want of another way out, and a logger that panics: the panic
+//! goes no further, and changes nothing.
 
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
+use log::Level;
 use taskshelf::{
     Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, Submitted, TaskQueue,
 };
 
 use crate::support::{
-    BOTH_WAITS, Bomb, Count, Echo, Fuse, Gate, Recorder, full, gated, odd_task, panic_on_log,
-    sorted_values, values, within_seconds,
+    BOTH_WAITS, Bomb, Count, Echo, Fuse, Gate, Recorder, full, gated, odd_task, on_log,
+    panic_on_log, sorted_values, values, within_seconds,
 };
 
 /// That there was one worker from the beginning to the end.
@@ -17,6 +19,43 @@ use crate::support::{
 fn assert_all_the_same(threads: &Recorder<ThreadId>) {
     let threads = threads.events();
     assert!(threads.iter().all(|thread| *thread == threads[0]));
+}
+
+#[test]
+fn a_failure_is_logged_where_nobody_sees_its_result() {
+    within_seconds(|| {
+        let logged = |policy| {
+            let lines = Recorder::new();
+            let noted = lines.clone();
+            let handler = move |attempt: &Attempt<'_, u32>| {
+                let noted = noted.clone();
+                on_log(move |level, text| {
+                    if level == Level::Warn {
+                        noted.note(text.to_owned());
+                    }
+                });
+                match attempt.payload {
+                    1 => Err("away"),
+                    2 => panic!("over"),
+                    _ => Ok(()),
+                }
+            };
+            let options = QueueOptions::new(8, 1)
+                .max_retries(1)
+                .backoff(Backoff::none())
+                .results(policy);
+            let queue = TaskQueue::new(handler, options).unwrap();
+            queue.submit_all(0..3).unwrap();
+            let _ = queue.drain();
+            lines.events()
+        };
+        let expected = [
+            "task 2 failed for good (attempts: 2)",
+            "task 3 panicked for good (attempts: 2): over",
+        ];
+        assert_eq!(logged(ResultsPolicy::Discard), expected);
+        assert_eq!(logged(ResultsPolicy::Keep), [""; 0]);
+    });
 }
 
 #[test]
