@@ -32,7 +32,14 @@ impl<I: Iterator> Chunks<I> {
             return None;
         }
         let mut chunk = Vec::new();
-        let pull = AssertUnwindSafe(|| chunk.extend(self.items.by_ref().take(SIZE)));
+        // Whatever has been yielded lies in the chunk before the iterator, which may panic,
+        // is asked for anything else. (`extend` asks for its size with an item in hand.)
+        let pull = AssertUnwindSafe(|| {
+            chunk.reserve(self.items.size_hint().0.min(SIZE));
+            for item in self.items.by_ref().take(SIZE) {
+                chunk.push(item);
+            }
+        });
         self.panic = panic::catch_unwind(pull).err();
         self.has_ended = chunk.len() < SIZE;
         (!chunk.is_empty()).then(|| chunk.into_iter())

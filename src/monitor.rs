@@ -300,7 +300,7 @@ impl<T> Monitor<T> {
     ) -> Result<u64, (NotAccepted, T)> {
         let mut state = self.state.lock();
         if state.admission(terms.door, Turn::Newcomer) == Admission::Open {
-            let number = state.accept(priority, item, terms.door, Turn::Newcomer, stamp);
+            let number = state.accept(priority, item, terms.door, Turn::Newcomer, stamp, sync::now);
             Self::unlock(state);
             return Ok(number);
         }
@@ -369,7 +369,8 @@ impl<T> Monitor<T> {
             }
             let refusal = match state.admission(terms.door, look.turn) {
                 Admission::Open => {
-                    return Some(Ok(state.accept_many(items, terms.door, look.turn, &stamp)));
+                    let (door, turn) = (terms.door, look.turn);
+                    return Some(Ok(state.accept_many(items, door, turn, &stamp, sync::now)));
                 }
                 Admission::Closed => NotAccepted::Closed,
                 Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
@@ -522,14 +523,14 @@ impl<T> Monitor<T> {
     pub(crate) fn cancel(&self, mark: impl FnOnce()) -> Leftover<T> {
         self.with(|state| {
             mark();
-            state.abort()
+            state.abort(sync::now)
         })
     }
 
     /// The same, done with it all at once.
     pub(crate) fn abort(&self) -> Leftover<T> {
         self.with(|state| {
-            let leftover = state.abort();
+            let leftover = state.abort(sync::now);
             state.settle(Settled::Aborted, leftover.len());
             leftover
         })

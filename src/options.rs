@@ -1,6 +1,7 @@
 //! How a queue is set up.
 
 use crate::backoff::Backoff;
+use crate::error::BuildError;
 
 /// What `submit` does while the queue is full: while there is no room, or what there is
 /// is promised to submitters that wait for it.
@@ -39,12 +40,14 @@ pub enum ResultsPolicy {
 #[non_exhaustive]
 pub enum RetryWaits {
     /// In the queue. Its worker takes other tasks meanwhile; when the task is
-    /// due it joins the back of the line of its priority.
+    /// due it joins the back of the line of its priority, before whatever is
+    /// submitted after that.
     #[default]
     FreeWorker,
     /// In the hands of its worker, which sleeps until the task is due and then
     /// runs it again, for handlers whose order must not change. It takes up
-    /// room meanwhile, as it would in the queue.
+    /// room meanwhile, as it would in the queue. A cancel wakes the worker, which
+    /// settles the task.
     HoldWorker,
 }
 
@@ -95,6 +98,20 @@ impl QueueOptions {
         }
     }
 
+    /// Whether a queue can be built from them.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        if self.capacity == 0 {
+            return Err(BuildError::ZeroCapacity);
+        }
+        if self.workers == 0 {
+            return Err(BuildError::ZeroWorkers);
+        }
+        if self.thread_name.contains('\0') {
+            return Err(BuildError::ThreadName(self.thread_name.clone()));
+        }
+        Ok(())
+    }
+
     /// How many attempts may follow a task's first; 3 by default, which makes 4
     /// attempts. [`Task::retries`](crate::Task::retries) overrides it.
     pub fn max_retries(mut self, retries: u32) -> Self {
@@ -139,7 +156,8 @@ impl QueueOptions {
     }
 
     /// The size of each worker's stack in bytes; by default that of
-    /// [`std::thread`].
+    /// [`std::thread`]. A task is moved from hand to hand: what takes many kilobytes had
+    /// better lie in a box.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

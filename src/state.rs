@@ -175,7 +175,7 @@ impl<T, W> State<T, W> {
     }
 
     /// Accepts an item that has [`Admission::Open`], and returns its number, which
-    /// `stamp` tells it; the first gets 1.
+    /// `stamp` tells it; the first gets 1. It comes after what is due by now.
     #[inline]
     pub(crate) fn accept(
         &mut self,
@@ -184,7 +184,9 @@ impl<T, W> State<T, W> {
         door: Door,
         turn: Turn,
         stamp: impl FnOnce(&mut T, u64),
+        now: impl FnOnce() -> Instant,
     ) -> u64 {
+        self.catch_up(now);
         self.accepted += 1;
         stamp(&mut item, self.accepted);
         self.ready.push(Entry::new(priority, item));
@@ -203,7 +205,9 @@ impl<T, W> State<T, W> {
         door: Door,
         turn: Turn,
         stamp: impl Fn(&mut T, u64),
+        now: impl FnOnce() -> Instant,
     ) -> u64 {
+        self.catch_up(now);
         let room = match door {
             Door::InsideUnbounded => usize::MAX,
             Door::Outside | Door::Inside => self.room(),
@@ -231,13 +235,10 @@ impl<T, W> State<T, W> {
 
     // ----- out --------------------------------------------------------------
 
-    /// Takes the first item that is ready by now. `now` is asked only if
-    /// something waits.
+    /// Takes the first item that is ready by now.
     #[inline]
     pub(crate) fn take(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<T> {
-        if !self.waiting.is_empty() {
-            self.promote_due(now());
-        }
+        self.catch_up(now);
         match self.take_ready(turn) {
             Some(entry) => Take::Entry(entry),
             None if self.is_finished() => Take::Finished,
@@ -275,7 +276,15 @@ impl<T, W> State<T, W> {
         taken
     }
 
-    /// What is due joins the back of its level.
+    /// What is due by now joins the back of its level, before anything else is put there
+    /// or taken. `now` is asked only if something waits.
+    #[inline]
+    fn catch_up(&mut self, now: impl FnOnce() -> Instant) {
+        if !self.waiting.is_empty() {
+            self.promote_due(now());
+        }
+    }
+
     fn promote_due(&mut self, now: Instant) {
         while let Some(entry) = self.waiting.pop_due(now) {
             self.ready.push(entry);
@@ -330,7 +339,8 @@ impl<T, W> State<T, W> {
     }
 
     /// Ends the queue and leases out everything that was not taken.
-    pub(crate) fn abort(&mut self) -> Leftover<T> {
+    pub(crate) fn abort(&mut self, now: impl FnOnce() -> Instant) -> Leftover<T> {
+        self.catch_up(now);
         self.phase = Phase::Aborted;
         let ready = mem::replace(&mut self.ready, Heap::new());
         let waiting = mem::replace(&mut self.waiting, Waiting::new());

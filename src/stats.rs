@@ -29,7 +29,8 @@ pub struct Stats {
     pub accepted: u64,
     /// Tasks that wait for a worker.
     pub ready: u64,
-    /// Tasks that wait out the delay before their next attempt.
+    /// Tasks that wait out the delay before their next attempt, and those whose delay
+    /// has ended since a thread last looked.
     pub waiting: u64,
     /// Tasks in a worker's hands, or in those of a canceller that is about to
     /// publish them as aborted.

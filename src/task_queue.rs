@@ -133,14 +133,10 @@ impl<P, R, E> TaskQueue<P, R, E> {
         E: Send + 'static,
         S: FnMut(String, Option<usize>, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     {
-        if options.capacity == 0 {
-            return Err(BuildError::ZeroCapacity);
-        }
-        if options.workers == 0 {
-            return Err(BuildError::ZeroWorkers);
-        }
-        if options.thread_name.contains('\0') {
-            return Err(BuildError::ThreadName(options.thread_name));
+        if let Err(error) = options.check() {
+            discard(handler);
+            discard(options.backoff);
+            return Err(error);
         }
 
         let outbox = Arc::new(match options.results {
@@ -364,7 +360,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// worker or for its next attempt. Attempts that run go on, see
     /// [`Attempt::is_cancelled`], and are not retried: one that fails is
     /// settled with its own error. Returns when the tasks that this call ended are
-    /// settled; waits neither for running attempts nor for a call that came before.
+    /// settled; waits neither for running attempts nor for a call that came before. (A
+    /// task that [its worker holds](crate::RetryWaits::HoldWorker) between two attempts
+    /// is settled by that worker, a moment later.)
     ///
     /// May be called from anywhere, by way of a [`Submitter`] also while
     /// another thread sits in [`drain`](Self::drain). Where results are

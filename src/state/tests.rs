@@ -41,7 +41,17 @@ impl Model {
     }
 
     fn accept(&mut self, item: u32, turn: Turn) {
-        self.state.accept(0, item, Door::Outside, turn, |_, _| ());
+        self.accept_through(Door::Outside, item, turn);
+    }
+
+    fn accept_through(&mut self, door: Door, item: u32, turn: Turn) {
+        let now = self.now;
+        self.state.accept(0, item, door, turn, |_, _| (), || now);
+    }
+
+    fn abort(&mut self) -> Leftover<u32> {
+        let now = self.now;
+        self.state.abort(|| now)
     }
 
     fn admission(&mut self, turn: Turn) -> Admission {
@@ -138,6 +148,35 @@ fn what_has_come_back_more_often_than_can_be_counted_comes_back_all_the_same() {
 }
 
 #[test]
+fn an_item_comes_after_what_is_due() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    model.now += SECOND;
+    model.push(2);
+    let order = [(); 2].map(|()| model.take(Turn::Newcomer).unwrap().item);
+    assert_eq!(order, [1, 2]);
+}
+
+#[test]
+fn a_batch_comes_after_what_is_due() {
+    let mut model = Model::new(8);
+    model.push(1);
+    let entry = model.take(Turn::Newcomer).unwrap();
+    model.put_back(entry, SECOND);
+    model.now += SECOND;
+    let now = model.now;
+    let (door, turn) = (Door::Outside, Turn::Newcomer);
+    let mut many = [(0, 2), (0, 3)].into_iter();
+    model
+        .state
+        .accept_many(&mut many, door, turn, |_, _| (), || now);
+    let order = [(); 3].map(|()| model.take(Turn::Newcomer).unwrap().item);
+    assert_eq!(order, [1, 2, 3]);
+}
+
+#[test]
 fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     let mut model = Model::new(8);
     (1..=3).for_each(|item| model.push(item));
@@ -198,7 +237,7 @@ fn the_doors_differ_in_what_they_ask_for() {
     assert_eq!(ask(&mut model), [Closed, Full, Open]);
     model.take(Turn::Newcomer);
     assert_eq!(ask(&mut model), [Closed, Open, Open]);
-    assert_eq!(model.state.abort().len(), 0);
+    assert_eq!(model.abort().len(), 0);
     assert_eq!(ask(&mut model), [Closed, Closed, Closed]);
 }
 
@@ -211,7 +250,7 @@ fn nothing_comes_back_to_an_aborted_queue() {
     let leased = model.take(Turn::Newcomer).unwrap();
     let waiting = model.take(Turn::Newcomer).unwrap();
     model.put_back(waiting, SECOND);
-    let leftover = model.state.abort();
+    let leftover = model.abort();
     let items: Vec<u32> = leftover.into_entries().map(|entry| entry.item).collect();
     assert_eq!(items, [3, 2], "the ready ones first");
     assert!(model.is_finished());
@@ -233,7 +272,7 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     model.sleep(Side::Delay, "worker");
     model.state.close();
     assert!(model.woken().is_empty(), "a close does not end the delay");
-    assert_eq!(model.state.abort().len(), 0);
+    assert_eq!(model.abort().len(), 0);
     assert_eq!(model.woken(), ["worker"]);
 }
 
@@ -263,11 +302,9 @@ fn refusals_are_counted_and_use_up_no_number() {
     model.state.refuse(Refusal::Refused, 2);
     model.state.refuse(Refusal::Dropped, 3);
     model.take(Turn::Newcomer);
-    let number = model
-        .state
-        .accept(0, 2, Door::Outside, Turn::Newcomer, |item, number| {
-            assert_eq!((*item, number), (2, 2));
-        });
+    let stamp = |item: &mut u32, number| assert_eq!((*item, number), (2, 2));
+    let (door, turn) = (Door::Outside, Turn::Newcomer);
+    let number = model.state.accept(0, 2, door, turn, stamp, Instant::now);
     assert_eq!(number, 2);
     let stats = model.state.snapshot();
     assert_eq!((stats.accepted, stats.refused, stats.dropped), (2, 2, 3));

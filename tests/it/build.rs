@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Debug};
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Duration;
 
 use taskshelf::{
     Attempt, Backoff, BuildError, CancelToken, Failure, PushError, PushTimeoutError, QueueOptions,
@@ -12,7 +13,7 @@ use taskshelf::{
 };
 
 use crate::kit::threads_named;
-use crate::support::{Gate, Recorder, only_error, until, values, within_seconds};
+use crate::support::{Fuse, Gate, Recorder, only_error, until, values, within_seconds};
 
 fn echo(options: QueueOptions) -> Result<TaskQueue<u32, u32, &'static str>, BuildError> {
     TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options)
@@ -332,4 +333,25 @@ fn submitted_tells_which_it_is() {
     assert!(dropped.is_dropped() && !dropped.is_accepted());
     assert_eq!(dropped.clone().accepted(), None);
     assert_eq!(dropped.dropped(), Some(Task::new(5)));
+}
+
+#[test]
+fn what_cannot_be_built_contains_panics_of_what_it_was_to_be_built_from() {
+    let fuse = Fuse::new();
+    let build = |options: QueueOptions| {
+        let [handlers, backoffs] = [(); 2].map(|()| fuse.bomb());
+        let handler = move |attempt: &Attempt<'_, u32>| {
+            let _held = &handlers;
+            Ok::<_, ()>(attempt.payload)
+        };
+        let backoff = Backoff::custom(move |_| {
+            let _held = &backoffs;
+            Duration::ZERO
+        });
+        TaskQueue::new(handler, options.backoff(backoff)).map(drop)
+    };
+    assert!(build(QueueOptions::new(0, 1)).is_err());
+    assert!(build(QueueOptions::new(1, 0)).is_err());
+    assert!(build(QueueOptions::new(1, 1).thread_name("\0")).is_err());
+    assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (6, 0));
 }

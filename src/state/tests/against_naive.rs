@@ -149,7 +149,8 @@ impl Machine {
         self.wake();
     }
 
-    fn take(&mut self, limit: usize, turn: Turn, thread: u32) -> Option<Errand> {
+    /// What is due comes before whatever is put in, taken or handed out after that.
+    fn catch_up(&mut self) {
         while let Some((due, _)) = self.waiting.first() {
             if *due > Due::At(self.now) {
                 break;
@@ -157,6 +158,10 @@ impl Machine {
             let (_, entry) = self.waiting.remove(0);
             self.make_ready(entry);
         }
+    }
+
+    fn take(&mut self, limit: usize, turn: Turn, thread: u32) -> Option<Errand> {
+        self.catch_up();
         let now = self.now;
         match self.state.take(turn, || now) {
             Take::Entry(entry) => {
@@ -219,6 +224,8 @@ impl Machine {
 
     /// Returns how many do not get in.
     fn accept(&mut self, priorities: &[i32], door: Door, turn: Turn) -> usize {
+        self.catch_up();
+        let now = self.now;
         let room = match door {
             Door::InsideUnbounded => usize::MAX,
             Door::Outside | Door::Inside => self.capacity - self.len(),
@@ -230,8 +237,10 @@ impl Machine {
         let stamp = |stamped: &mut u32, number| *stamped = number as u32;
         let mut items = priorities.iter().map(|priority| (*priority, 0));
         let last = match priorities {
-            [priority] => self.state.accept(*priority, 0, door, turn, stamp),
-            _ => self.state.accept_many(&mut items, door, turn, stamp),
+            [priority] => self.state.accept(*priority, 0, door, turn, stamp, || now),
+            _ => self
+                .state
+                .accept_many(&mut items, door, turn, stamp, || now),
         };
         assert_eq!(last, self.books.accepted);
         assert!(priorities.len() == 1 || items.len() == rest.len());
@@ -417,8 +426,10 @@ impl Machine {
                 self.wake();
             }
             Step::Abort => {
+                self.catch_up();
                 self.phase = Phase::Aborted;
-                let leftover = self.state.abort();
+                let now = self.now;
+                let leftover = self.state.abort(|| now);
                 let mut expected = std::mem::take(&mut self.ready);
                 expected.extend(self.waiting.drain(..).map(|(_, entry)| entry));
                 assert_eq!(leftover.len(), expected.len());

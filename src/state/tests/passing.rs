@@ -82,7 +82,7 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
     for item in 0..2 * MAX_PASSES {
         let door = Door::InsideUnbounded;
         assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
-        model.state.accept(0, item, door, Turn::Newcomer, |_, _| ());
+        model.accept_through(door, item, Turn::Newcomer);
     }
     while model.take(Turn::Newcomer).is_some() {}
     assert_eq!(model.admission(Turn::Newcomer), Admission::Open);

@@ -216,6 +216,6 @@ fn an_abort_calls_everybody_out_of_a_delay() {
         model.sleep(Side::Delay, worker);
     }
     assert!(model.woken().is_empty());
-    assert_eq!(model.state.abort().len(), 0, "both are in hand");
+    assert_eq!(model.abort().len(), 0, "both are in hand");
     assert_eq!(model.woken(), ["first", "second"]);
 }

@@ -179,3 +179,22 @@ fn a_delay_without_end_is_ended_by_abort() {
         assert!(is_idle(&queue));
     });
 }
+
+#[test]
+fn what_is_due_goes_before_whatever_is_pushed_later() {
+    let queue = shelf(['a']);
+    put_back(&queue, Duration::ZERO);
+    assert_eq!(queue.push(0, 'b'), Ok(()));
+    put_back(&queue, Duration::ZERO); // the first again, which is behind the second now
+    assert_eq!(queue.push_all([(0, 'c'), (0, 'd')]), Ok(2));
+    queue.close();
+    assert_eq!(queue.iter().collect::<String>(), "bacd");
+}
+
+#[test]
+fn an_abort_hands_out_what_is_due_in_its_order() {
+    let queue = shelf(['a']);
+    queue.push(9, 'b').unwrap();
+    put_back(&queue, Duration::ZERO);
+    assert_eq!(queue.abort(), ['b', 'a']);
+}

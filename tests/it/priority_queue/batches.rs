@@ -256,3 +256,29 @@ fn every_single_push_finds_a_sleeping_popper() {
         });
     });
 }
+
+/// Panics when it is asked how many more there are.
+struct Unforeseeable(u32);
+
+impl Iterator for Unforeseeable {
+    type Item = (i32, u32);
+
+    fn next(&mut self) -> Option<(i32, u32)> {
+        self.0 += 1;
+        Some((0, self.0))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        panic!("who knows");
+    }
+}
+
+#[test]
+fn what_an_iterator_yields_is_not_lost_if_it_cannot_say_how_much_follows() {
+    within(|| {
+        let (queue, mut items) = (PriorityQueue::new(100), Unforeseeable(0));
+        let pushed = catch_unwind(AssertUnwindSafe(|| queue.push_all(items.by_ref())));
+        assert!(pushed.is_err());
+        assert_eq!(queue.len(), items.0 as usize);
+    });
+}
