@@ -398,7 +398,23 @@ impl<T> Monitor<T> {
         wait: Wait,
         mut then: impl FnMut(&mut State<T, Waker>, Entry<T>) -> R,
     ) -> Result<R, NotTaken> {
-        let answer = self.wait_for(Side::Work, wait, |state, look| {
+        let mut state = self.state.lock();
+        if let Take::Entry(entry) = state.take(Turn::Newcomer, sync::now) {
+            let answer = then(&mut state, entry);
+            Self::unlock(state);
+            return Ok(answer);
+        }
+        self.take_longer(state, wait, then)
+    }
+
+    #[cold]
+    fn take_longer<R>(
+        &self,
+        state: Guard<'_, T>,
+        wait: Wait,
+        mut then: impl FnMut(&mut State<T, Waker>, Entry<T>) -> R,
+    ) -> Result<R, NotTaken> {
+        let answer = self.wait_from(state, Side::Work, wait, |state, look| {
             match state.take(look.turn, sync::now) {
                 Take::Entry(entry) => Some(Ok(then(state, entry))),
                 Take::Finished => Some(Err(NotTaken::Finished)),
