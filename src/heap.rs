@@ -9,37 +9,16 @@
 //! A priority is never in both: a level is only made while the tree is empty,
 //! and as long as it has its level nothing of its priority goes elsewhere.
 
+use crate::entry::Entry;
 use crate::levels::Levels;
 use crate::tree::Tree;
-
-/// What lies in the queue: an item, its priority, and how often it came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry<T> {
-    pub(crate) priority: i32,
-    /// How many times it was taken and put back for a retry.
-    pub(crate) returns: u32,
-    pub(crate) item: T,
-}
-
-impl<T> Entry<T> {
-    /// One that comes for the first time.
-    #[inline]
-    pub(crate) fn new(priority: i32, item: T) -> Self {
-        Self {
-            priority,
-            returns: 0,
-            item,
-        }
-    }
-}
 
 #[repr(C)]
 pub(crate) struct Heap<T> {
     len: usize,
-    /// That of the tree, beside that of the levels: while the tree is empty
-    /// nothing of it is touched.
+    levels: Levels<T>,
+    /// That of the tree: while it is empty nothing else of it is touched.
     tree_top: Option<i32>,
-    levels: Levels<Entry<T>>,
     tree: Tree<Entry<T>>,
 }
 
@@ -48,8 +27,8 @@ impl<T> Heap<T> {
     pub(crate) const fn new() -> Self {
         Self {
             len: 0,
-            tree_top: None,
             levels: Levels::new(),
+            tree_top: None,
             tree: Tree::new(),
         }
     }
@@ -81,7 +60,7 @@ impl<T> Heap<T> {
         self.len += count;
     }
 
-    #[inline]
+    #[inline(always)] // a call would pass the entry through memory
     fn put(&mut self, entry: Entry<T>) {
         // Taken apart and built anew in each arm, so that each field is written straight
         // to its place. Passed on whole, the entry would be written to the stack first,
@@ -91,12 +70,8 @@ impl<T> Heap<T> {
             returns,
             item,
         } = entry;
-        match self.levels.occupy(priority) {
-            Some(level) => level.push_back(Entry {
-                priority,
-                returns,
-                item,
-            }),
+        match self.levels.place(priority) {
+            Some(place) => self.levels.push(place, returns, item),
             None => self.push_new(priority, returns, item),
         }
     }
@@ -104,17 +79,17 @@ impl<T> Heap<T> {
     /// Puts an entry whose priority has no level.
     #[inline(never)]
     fn push_new(&mut self, priority: i32, returns: u32, item: T) {
+        if self.tree_top.is_none() {
+            if let Some(place) = self.levels.add_level(priority) {
+                self.levels.push(place, returns, item);
+                return;
+            }
+        }
         let entry = Entry {
             priority,
             returns,
             item,
         };
-        if self.tree_top.is_none() {
-            if let Some(level) = self.levels.add_level(priority) {
-                level.push_back(entry);
-                return;
-            }
-        }
         self.tree.push(priority, entry);
         self.tree_top = self.tree.top();
     }

@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+use crate::entry::Entry;
 use crate::error::RetryError;
-use crate::heap::Entry;
 use crate::monitor::Monitor;
 use crate::stats::Settled;
 use crate::sync;

@@ -1,6 +1,7 @@
 //! Everything that an aborted queue had not handed out yet.
 
-use crate::heap::{Entry, Heap};
+use crate::entry::Entry;
+use crate::heap::Heap;
 use crate::waiting::Waiting;
 
 pub(crate) struct Leftover<T> {

@@ -8,6 +8,9 @@
 
 use std::collections::VecDeque;
 
+use crate::entry::Entry;
+use crate::returns::Returns;
+
 /// How many levels there can be.
 const FEW: usize = 8;
 
@@ -19,37 +22,42 @@ pub(crate) const KEPT_CAPACITY: usize = 1024;
 /// place, so that a queue that hovers around empty finds its levels, and their
 /// memory, where they were. Once all places are taken new ones are given only
 /// when all levels are empty.
+///
+/// What is written often comes first, and what is only read, or seldom needed, last.
 #[repr(C)]
 pub(crate) struct Levels<T> {
     /// Bit i says that level i is not empty.
-    occupied: u32,
+    occupied: u8,
+    /// Bit i says that something in level i has come back.
+    marked: u8,
     /// How many places are in use, by empty levels or others.
-    used: u32,
+    used: u8,
+    /// Nothing but the items: their priority is that of the level.
+    levels: [VecDeque<T>; FEW],
     /// Ascending; `i32::MAX` beyond `used`.
     priorities: [i32; FEW],
-    levels: [VecDeque<T>; FEW],
+    /// Up to date for the marked levels.
+    returns: [Returns; FEW],
 }
 
 impl<T> Levels<T> {
     pub(crate) const fn new() -> Self {
         Self {
             occupied: 0,
+            marked: 0,
             used: 0,
-            priorities: [i32::MAX; FEW],
             levels: [const { VecDeque::new() }; FEW],
+            priorities: [i32::MAX; FEW],
+            returns: [const { Returns::new() }; FEW],
         }
     }
 
-    /// The level of a priority, if it has one. The caller must add to it.
+    /// The place of a priority, if it has a level.
     #[inline]
-    pub(crate) fn occupy(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
+    pub(crate) fn place(&self, priority: i32) -> Option<usize> {
         let place = self.rank(priority);
-        if place < self.used as usize && self.priorities[place] == priority {
-            self.occupied |= 1 << place;
-            Some(&mut self.levels[place])
-        } else {
-            None
-        }
+        let is_there = place < usize::from(self.used) && self.priorities[place] == priority;
+        is_there.then_some(place)
     }
 
     /// How many of the priorities are smaller.
@@ -63,24 +71,62 @@ impl<T> Levels<T> {
     }
 
     /// Makes a level for a priority that has none, if there is a place for it.
-    pub(crate) fn add_level(&mut self, priority: i32) -> Option<&mut VecDeque<T>> {
-        if self.used as usize == FEW {
+    pub(crate) fn add_level(&mut self, priority: i32) -> Option<usize> {
+        let mut end = usize::from(self.used);
+        if end == FEW {
             if self.occupied != 0 {
                 return None;
             }
+            end = 0;
             self.used = 0;
             self.priorities = [i32::MAX; FEW];
         }
         let place = self.rank(priority);
-        let end = self.used as usize;
         // What comes round from the end is not in use.
         self.levels[place..=end].rotate_right(1);
         self.priorities[place..=end].rotate_right(1);
+        self.returns[place..=end].rotate_right(1);
         self.priorities[place] = priority;
         let below = (1 << place) - 1;
-        self.occupied = self.occupied & below | (self.occupied & !below) << 1;
+        let make_room = |bits: u8| bits & below | (bits & !below) << 1;
+        self.occupied = make_room(self.occupied);
+        self.marked = make_room(self.marked);
         self.used += 1;
-        self.occupy(priority)
+        Some(place)
+    }
+
+    /// Puts an item at the back of the level at a place.
+    #[inline]
+    pub(crate) fn push(&mut self, place: usize, returns: u32, item: T) {
+        if returns > 0 {
+            self.mark(place, returns);
+        }
+        self.occupied |= 1 << place;
+        self.levels[place].push_back(item);
+    }
+
+    /// What is about to be put in has come back.
+    #[cold]
+    fn mark(&mut self, place: usize, returns: u32) {
+        self.marked |= 1 << place;
+        self.returns[place].push(self.levels[place].len(), returns);
+    }
+
+    /// What is about to be taken out of a level may have come back: how often.
+    #[cold]
+    fn unmark(&mut self, place: usize) -> u32 {
+        if !self.is_marked(place) {
+            return 0;
+        }
+        let returns = self.returns[place].pop();
+        if self.returns[place].are_none() {
+            self.marked &= !(1 << place);
+        }
+        returns
+    }
+
+    fn is_marked(&self, place: usize) -> bool {
+        self.marked & 1 << place != 0
     }
 
     /// The greatest priority that is present.
@@ -92,25 +138,41 @@ impl<T> Levels<T> {
 
     /// Takes the first item of the greatest priority.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
         let place = self.occupied.checked_ilog2()? as usize;
-        let item = self.levels[place].pop_front();
+        let returns = match self.marked {
+            0 => 0,
+            _ => self.unmark(place),
+        };
+        let item = self.levels[place].pop_front()?;
         if self.levels[place].is_empty() {
             self.vacate(place);
         }
-        item
+        Some(Entry {
+            priority: self.priorities[place],
+            returns,
+            item,
+        })
     }
 
     /// Takes up to `limit` items of the greatest priority, in order.
-    pub(crate) fn pop_many(&mut self, limit: usize, each: impl FnMut(T)) -> usize {
+    pub(crate) fn pop_many(&mut self, limit: usize, mut each: impl FnMut(Entry<T>)) -> usize {
         let Some(place) = self.occupied.checked_ilog2() else {
             return 0;
         };
-        let level = &mut self.levels[place as usize];
-        let taken = limit.min(level.len());
-        level.drain(..taken).for_each(each);
+        let place = place as usize;
+        let taken = limit.min(self.levels[place].len());
+        if self.is_marked(place) {
+            let entries = (0..taken).map_while(|_| self.pop());
+            entries.for_each(each);
+            return taken;
+        }
+        let (priority, level) = (self.priorities[place], &mut self.levels[place]);
+        level
+            .drain(..taken)
+            .for_each(|item| each(Entry::new(priority, item)));
         if level.is_empty() {
-            self.vacate(place as usize);
+            self.vacate(place);
         }
         taken
     }
@@ -130,12 +192,13 @@ mod tests {
     use super::*;
 
     impl<T> Levels<T> {
-        fn push(&mut self, priority: i32, item: T) -> bool {
-            let level = match self.occupy(priority) {
-                Some(level) => Some(level),
-                None => self.add_level(priority),
-            };
-            level.map(|level| level.push_back(item)).is_some()
+        fn push_new(&mut self, priority: i32, item: T) -> bool {
+            let place = self.place(priority).or_else(|| self.add_level(priority));
+            place.map(|place| self.push(place, 0, item)).is_some()
+        }
+
+        fn pop_item(&mut self) -> Option<T> {
+            self.pop().map(|entry| entry.item)
         }
     }
 
@@ -143,9 +206,9 @@ mod tests {
     fn the_ends_of_the_scale_fit_beside_each_other() {
         let mut levels = Levels::new();
         for priority in [i32::MAX, i32::MIN, 0, i32::MIN, i32::MAX] {
-            assert!(levels.push(priority, priority));
+            assert!(levels.push_new(priority, priority));
         }
-        let order: Vec<i32> = std::iter::from_fn(|| levels.pop()).collect();
+        let order: Vec<i32> = std::iter::from_fn(|| levels.pop_item()).collect();
         assert_eq!(order, [i32::MAX, i32::MAX, 0, i32::MIN, i32::MIN]);
     }
 
@@ -153,25 +216,25 @@ mod tests {
     fn there_is_no_place_for_a_ninth_until_all_are_empty() {
         let mut levels = Levels::new();
         for priority in [3, 1, 4, 0, 5, 9, 2, 6] {
-            assert!(levels.push(priority, priority));
+            assert!(levels.push_new(priority, priority));
         }
         for expected in [9, 6, 5, 4, 3, 2, 1, 0] {
-            assert!(!levels.push(7, 7));
+            assert!(!levels.push_new(7, 7));
             assert_eq!(levels.top(), Some(expected));
-            assert_eq!(levels.pop(), Some(expected));
+            assert_eq!(levels.pop_item(), Some(expected));
         }
         assert_eq!(levels.top(), None);
-        assert!(levels.push(7, 7));
+        assert!(levels.push_new(7, 7));
         assert_eq!(levels.top(), Some(7));
     }
 
     #[test]
     fn an_empty_level_keeps_its_place() {
         let mut levels = Levels::new();
-        (0..8).for_each(|priority| assert!(levels.push(priority, priority)));
+        (0..8).for_each(|priority| assert!(levels.push_new(priority, priority)));
         for round in 0..3 {
-            assert_eq!(levels.pop(), Some(7), "round {round}");
-            assert!(levels.push(7, 7));
+            assert_eq!(levels.pop_item(), Some(7), "round {round}");
+            assert!(levels.push_new(7, 7));
         }
     }
 
@@ -179,8 +242,8 @@ mod tests {
     fn a_burst_gives_its_memory_back_and_a_trickle_keeps_it() {
         let mut levels = Levels::new();
         let mut capacity_after = |count| {
-            (0..count).for_each(|number| assert!(levels.push(0, number)));
-            while levels.pop().is_some() {}
+            (0..count).for_each(|number| assert!(levels.push_new(0, number)));
+            while levels.pop_item().is_some() {}
             levels.levels[0].capacity()
         };
         assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));

@@ -66,7 +66,8 @@
 //
 //   task, backoff, options, result, error, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
-//   levels, tree, heap                       stable priority order
+//   entry           an item, its priority, and how often it came back
+//   returns, levels, tree, heap              stable priority order
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
@@ -88,6 +89,7 @@ mod backoff;
 mod cancel_token;
 mod chunks;
 mod contain;
+mod entry;
 mod error;
 mod heap;
 mod job;
@@ -101,6 +103,7 @@ mod outbox;
 mod priority_queue;
 mod publisher;
 mod result;
+mod returns;
 mod shared;
 mod sleepers;
 mod state;

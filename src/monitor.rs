@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::heap::Entry;
+use crate::entry::Entry;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::sleepers::Side;
@@ -298,9 +298,10 @@ impl<T> Monitor<T> {
         stamp: impl Fn(&mut T, u64),
         would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, (NotAccepted, T)> {
+        let (door, turn) = (terms.door, Turn::Newcomer);
         let mut state = self.state.lock();
-        if state.admission(terms.door, Turn::Newcomer) == Admission::Open {
-            let number = state.accept(priority, item, terms.door, Turn::Newcomer, stamp, sync::now);
+        if state.admission(door, turn) == Admission::Open {
+            let number = state.accept(priority, item, door, turn, stamp, sync::now);
             Self::unlock(state);
             return Ok(number);
         }
@@ -390,33 +391,30 @@ impl<T> Monitor<T> {
 
     // ----- out --------------------------------------------------------------
 
-    /// Takes an entry, which stays leased, and lets `then` make an answer of it
-    /// under the same lock.
     #[inline]
-    pub(crate) fn take<R>(
+    fn take<E>(
         &self,
         wait: Wait,
-        mut then: impl FnMut(&mut State<T, Waker>, Entry<T>) -> R,
-    ) -> Result<R, NotTaken> {
+        mut take: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+    ) -> Result<E, NotTaken> {
         let mut state = self.state.lock();
-        if let Take::Entry(entry) = state.take(Turn::Newcomer, sync::now) {
-            let answer = then(&mut state, entry);
+        if let Take::Taken(taken) = take(&mut state, Turn::Newcomer) {
             Self::unlock(state);
-            return Ok(answer);
+            return Ok(taken);
         }
-        self.take_longer(state, wait, then)
+        self.take_longer(state, wait, take)
     }
 
     #[cold]
-    fn take_longer<R>(
+    fn take_longer<E>(
         &self,
         state: Guard<'_, T>,
         wait: Wait,
-        mut then: impl FnMut(&mut State<T, Waker>, Entry<T>) -> R,
-    ) -> Result<R, NotTaken> {
+        mut take: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+    ) -> Result<E, NotTaken> {
         let answer = self.wait_from(state, Side::Work, wait, |state, look| {
-            match state.take(look.turn, sync::now) {
-                Take::Entry(entry) => Some(Ok(then(state, entry))),
+            match take(state, look.turn) {
+                Take::Taken(taken) => Some(Ok(taken)),
                 Take::Finished => Some(Err(NotTaken::Finished)),
                 Take::Empty => None,
             }
@@ -424,24 +422,25 @@ impl<T> Monitor<T> {
         answer.unwrap_or(Err(NotTaken::Nothing))
     }
 
+    /// Takes an entry on lease.
+    #[inline]
+    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
+        self.take(wait, |state, turn| state.lease(turn, sync::now))
+    }
+
     /// Takes an item and is done with it.
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
-        self.take(wait, |state, entry| {
-            state.settle(Settled::Succeeded, 1);
-            entry.item
-        })
+        self.take(wait, |state, turn| state.pop(turn, sync::now))
+            .map(|entry| entry.item)
     }
 
     /// The same for up to `limit` items that are there at once.
     pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
         // Not under the lock, where a short list grows while others wait.
         buffer.reserve(limit.min(64));
-        self.take(Wait::Forever, |state, first| {
-            buffer.push(first.item);
-            let taken = 1 + state.take_more(limit - 1, buffer);
-            state.settle(Settled::Succeeded, taken);
-            taken
+        self.take(Wait::Forever, |state, turn| {
+            state.pop_many(limit, buffer, turn, sync::now)
         })
     }
 
@@ -451,11 +450,12 @@ impl<T> Monitor<T> {
     #[inline]
     pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        if let Some(settled) = done {
-            state.settle(settled, 1);
-        }
-        match state.take(Turn::Newcomer, sync::now) {
-            Take::Entry(entry) => {
+        let taken = match done {
+            Some(settled) => state.next(settled, Turn::Newcomer, sync::now),
+            None => state.lease(Turn::Newcomer, sync::now),
+        };
+        match taken {
+            Take::Taken(entry) => {
                 Self::unlock(state);
                 Some(Taken {
                     entry,
@@ -473,9 +473,9 @@ impl<T> Monitor<T> {
     #[cold]
     fn next_after_a_wait(&self, state: Guard<'_, T>) -> Option<Taken<T>> {
         let taken = self.wait_longer(state, Side::Work, Wait::Forever, |state, look| match state
-            .take(look.turn, sync::now)
+            .lease(look.turn, sync::now)
         {
-            Take::Entry(entry) => Some(Some(Taken {
+            Take::Taken(entry) => Some(Some(Taken {
                 entry,
                 waited: true,
             })),

@@ -346,7 +346,7 @@ impl<T> PriorityQueue<T> {
 
     #[inline]
     fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, NotTaken> {
-        let entry = self.monitor.take(wait, |_, entry| entry)?;
+        let entry = self.monitor.lease(wait)?;
         Ok(Lease::new(&self.monitor, entry))
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::contain::{discard, report};
-use crate::heap::Entry;
+use crate::entry::Entry;
 use crate::job::{Job, Progress};
 use crate::outbox::{Outbox, Put};
 use crate::result::{Failure, TaskError, WorkerResult};

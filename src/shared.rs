@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::cancel_token::CancelToken;
+use crate::entry::Entry;
 use crate::error::SubmitError;
-use crate::heap::Entry;
 use crate::job::Job;
 use crate::monitor::{Monitor, NotAccepted, Terms};
 use crate::options::{BackpressureStrategy, QueueOptions};

@@ -70,14 +70,14 @@ pub(crate) struct Sleepers<W> {
     /// Whether the last thread that got through, to work and to space, did so
     /// without a long sleep: then the next may as well look again for a while.
     busy: [bool; 2],
-    /// Room that a submitter is worth waking for; more than one slot in a queue
-    /// so large that it will not be empty before the submitter is there.
-    much_room: usize,
     /// In a box, so that what every operation touches lies close together.
     lines: Box<Lines<W>>,
 }
 
 struct Lines<W> {
+    /// Room that a submitter is worth waking for; more than one slot in a queue
+    /// so large that it will not be empty before the submitter is there.
+    much_room: usize,
     work: Line<W>,
     space: Line<W>,
     idle: Line<W>,
@@ -107,8 +107,8 @@ impl<W> Sleepers<W> {
         Self {
             count: 0,
             busy: [false; 2],
-            much_room,
             lines: Box::new(Lines {
+                much_room,
                 work: Line::new(max_passes),
                 space: Line::new(max_passes),
                 idle: Line::new(max_passes),
@@ -129,12 +129,12 @@ impl<W> Sleepers<W> {
     /// Whether so much room is worth waking a patient submitter for.
     #[inline]
     pub(crate) fn is_much(&self, room: usize) -> bool {
-        room >= self.much_room
+        room >= self.lines.much_room
     }
 
     /// Whether submitters need not be told of every slot that gets free.
     pub(crate) fn may_be_patient(&self) -> bool {
-        self.much_room > 1
+        self.lines.much_room > 1
     }
 
     // ----- those who do not sleep ---------------------------------------------

@@ -15,7 +15,8 @@
 use std::mem;
 use std::time::Instant;
 
-use crate::heap::{Entry, Heap};
+use crate::entry::Entry;
+use crate::heap::Heap;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::sleepers::{Outlook, Side, Sleepers};
@@ -60,8 +61,8 @@ pub(crate) enum Refusal {
     Dropped,
 }
 
-pub(crate) enum Take<T> {
-    Entry(Entry<T>),
+pub(crate) enum Take<E> {
+    Taken(E),
     /// Nothing now; more may come.
     Empty,
     /// Nothing now, and nothing can come any more.
@@ -70,22 +71,26 @@ pub(crate) enum Take<T> {
 
 /// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
 ///
-/// Laid out by hand: what every operation touches comes first, and beside the
-/// lock, for each cache line that the next thread has to fetch makes the
-/// critical section longer.
+/// Laid out by hand: what every operation writes comes first, beside the lock, and then
+/// the levels that it goes to; for each cache line that the next thread has to fetch
+/// makes the critical section longer.
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
     sleepers: Sleepers<W>,
-    capacity: usize,
     accepted: u64,
+    capacity: usize,
+    ready: Heap<T>,
     /// Taken and not settled.
     leased: usize,
-    settled: [u64; Settled::COUNT],
-    ready: Heap<T>,
     /// How many of the leased wait out a delay in their worker's hands.
     delayed: usize,
     waiting: Waiting<Entry<T>>,
+    /// Of the settled, those that did not succeed. To count the others as well would be
+    /// one more line of memory to write for each: they are what is left of the accepted.
+    failed: u64,
+    panicked: u64,
+    aborted: u64,
     retries: u64,
     dropped: u64,
     refused: u64,
@@ -102,13 +107,15 @@ impl<T, W> State<T, W> {
         Self {
             phase: Phase::Open,
             sleepers: Sleepers::new(much_room, max_passes),
-            capacity,
             accepted: 0,
-            leased: 0,
-            settled: [0; Settled::COUNT],
+            capacity,
             ready: Heap::new(),
+            leased: 0,
             delayed: 0,
             waiting: Waiting::new(),
+            failed: 0,
+            panicked: 0,
+            aborted: 0,
             retries: 0,
             dropped: 0,
             refused: 0,
@@ -235,26 +242,80 @@ impl<T, W> State<T, W> {
 
     // ----- out --------------------------------------------------------------
 
-    /// Takes the first item that is ready by now.
+    /// Takes the first item that is ready by now, and is done with it.
     #[inline]
-    pub(crate) fn take(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<T> {
+    pub(crate) fn pop(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
         self.catch_up(now);
-        match self.take_ready(turn) {
-            Some(entry) => Take::Entry(entry),
-            None if self.is_finished() => Take::Finished,
-            None => Take::Empty,
+        match self.pop_ready(turn) {
+            Some(entry) => Take::Taken(entry),
+            None => self.nothing(),
+        }
+    }
+
+    /// The same for up to `limit` items that are ready by now. Together they count as one
+    /// that went ahead of those who wait.
+    pub(crate) fn pop_many(
+        &mut self,
+        limit: usize,
+        buffer: &mut Vec<T>,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Take<usize> {
+        let first = match self.pop(turn, now) {
+            Take::Taken(entry) => entry.item,
+            Take::Empty => return Take::Empty,
+            Take::Finished => return Take::Finished,
+        };
+        buffer.push(first);
+        let mut retries = 0;
+        let others = self.ready.pop_many(limit - 1, |entry| {
+            retries += u64::from(entry.returns > 0);
+            buffer.push(entry.item);
+        });
+        self.retries += retries;
+        Take::Taken(1 + others)
+    }
+
+    /// Takes the first item that is ready by now on lease.
+    #[inline]
+    pub(crate) fn lease(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
+        let taken = self.pop(turn, now);
+        if let Take::Taken(_) = taken {
+            self.leased += 1;
+        }
+        taken
+    }
+
+    /// Settles a leased item and takes the next for it. While there is one the lease passes
+    /// from the one to the other, and the number of leases need not be written.
+    #[inline]
+    pub(crate) fn next(
+        &mut self,
+        done: Settled,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Take<Entry<T>> {
+        self.catch_up(now);
+        match self.pop_ready(turn) {
+            Some(entry) => {
+                self.count(done, 1);
+                Take::Taken(entry)
+            }
+            None => {
+                self.settle(done, 1);
+                self.nothing()
+            }
         }
     }
 
     /// Takes the first item that is ready, if the thread may go ahead of those who
     /// wait.
     #[inline]
-    fn take_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
+    fn pop_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
         if !self.sleepers.lets_pass(Side::Work, turn) {
             return None;
         }
         let entry = self.ready.pop()?;
-        self.leased += 1;
         if entry.returns > 0 {
             self.retries += 1;
         }
@@ -262,18 +323,11 @@ impl<T, W> State<T, W> {
         Some(entry)
     }
 
-    /// Takes up to `limit` more for a thread that has just taken one, of those that
-    /// were ready by then. Together with that one they count as one that went ahead
-    /// of those who wait.
-    pub(crate) fn take_more(&mut self, limit: usize, buffer: &mut Vec<T>) -> usize {
-        let mut retries = 0;
-        let taken = self.ready.pop_many(limit, |entry| {
-            retries += u64::from(entry.returns > 0);
-            buffer.push(entry.item);
-        });
-        self.leased += taken;
-        self.retries += retries;
-        taken
+    fn nothing<E>(&self) -> Take<E> {
+        match self.is_finished() {
+            true => Take::Finished,
+            false => Take::Empty,
+        }
     }
 
     /// What is due by now joins the back of its level, before anything else is put there
@@ -285,6 +339,7 @@ impl<T, W> State<T, W> {
         }
     }
 
+    #[cold]
     fn promote_due(&mut self, now: Instant) {
         while let Some(entry) = self.waiting.pop_due(now) {
             self.ready.push(entry);
@@ -296,7 +351,18 @@ impl<T, W> State<T, W> {
     #[inline]
     pub(crate) fn settle(&mut self, settled: Settled, count: usize) {
         self.leased -= count;
-        self.settled[settled as usize] += count as u64;
+        self.count(settled, count);
+    }
+
+    #[inline]
+    fn count(&mut self, settled: Settled, count: usize) {
+        let counter = match settled {
+            Settled::Succeeded => return,
+            Settled::Failed => &mut self.failed,
+            Settled::Panicked => &mut self.panicked,
+            Settled::Aborted => &mut self.aborted,
+        };
+        *counter += count as u64;
     }
 
     /// Puts a leased item back, to wait until it is due. Never refused for
@@ -407,33 +473,37 @@ impl<T, W> State<T, W> {
     // ----- the books --------------------------------------------------------
 
     pub(crate) fn snapshot(&self) -> Stats {
-        let [succeeded, failed, panicked, aborted] = self.settled;
+        let settled = self.accepted - self.unsettled();
         Stats {
             accepted: self.accepted,
             ready: self.ready.len() as u64,
             waiting: (self.waiting.len() + self.delayed) as u64,
             running: (self.leased - self.delayed) as u64,
-            settled: succeeded + failed + panicked + aborted,
-            succeeded,
-            failed,
-            panicked,
-            aborted,
+            settled,
+            succeeded: settled - self.unsuccessful(),
+            failed: self.failed,
+            panicked: self.panicked,
+            aborted: self.aborted,
             retries: self.retries,
             dropped: self.dropped,
             refused: self.refused,
         }
     }
 
+    fn unsettled(&self) -> u64 {
+        (self.ready.len() + self.waiting.len() + self.leased) as u64
+    }
+
+    fn unsuccessful(&self) -> u64 {
+        self.failed + self.panicked + self.aborted
+    }
+
     #[inline]
     pub(crate) fn check_books(&self) {
-        if cfg!(debug_assertions) {
-            let stats = self.snapshot();
-            assert_eq!(
-                stats.accepted,
-                stats.ready + stats.waiting + stats.running + stats.settled,
-                "the books do not balance: {stats:?}",
-            );
-        }
+        debug_assert!(
+            self.unsettled() + self.unsuccessful() <= self.accepted && self.delayed <= self.leased,
+            "the books do not balance",
+        );
     }
 }
 

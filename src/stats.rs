@@ -54,15 +54,11 @@ pub struct Stats {
     pub refused: u64,
 }
 
-/// How a task was settled: the index of its counter.
+/// How a task was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     Succeeded,
     Failed,
     Panicked,
     Aborted,
-}
-
-impl Settled {
-    pub(crate) const COUNT: usize = 4;
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::attempt::{Attempt, Mark};
 use crate::backoff::Backoff;
 use crate::contain::{contain, discard, report};
-use crate::heap::Entry;
+use crate::entry::Entry;
 use crate::job::{Job, Progress};
 use crate::monitor::{DelayEnd, Taken};
 use crate::options::RetryWaits;

@@ -59,14 +59,17 @@ impl Model {
     }
 
     fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
-        match self.state.take(turn, || self.now) {
-            Take::Entry(entry) => Some(entry),
+        match self.state.lease(turn, || self.now) {
+            Take::Taken(entry) => Some(entry),
             Take::Empty | Take::Finished => None,
         }
     }
 
     fn is_finished(&mut self) -> bool {
-        matches!(self.state.take(Turn::Newcomer, || self.now), Take::Finished)
+        matches!(
+            self.state.lease(Turn::Newcomer, || self.now),
+            Take::Finished
+        )
     }
 
     fn put_back(&mut self, entry: Entry<u32>, delay: Duration) {
@@ -287,12 +290,31 @@ fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
     model.push(7);
     model.now += 2 * SECOND;
     assert_eq!(model.take(Turn::Newcomer).map(|entry| entry.item), Some(7));
-    let mut items = Vec::new();
-    assert_eq!(model.state.take_more(1, &mut items), 1);
-    assert_eq!(model.state.take_more(5, &mut items), 1);
-    assert_eq!(items, [0, 1]);
+    model.push(8);
+    let (mut items, now) = (Vec::new(), model.now);
+    for expected in [2, 1] {
+        let taken = model.state.pop_many(2, &mut items, Turn::Newcomer, || now);
+        assert!(matches!(taken, Take::Taken(count) if count == expected));
+    }
+    assert_eq!(items, [0, 1, 8]);
     let stats = model.state.snapshot();
-    assert_eq!((stats.running, stats.retries), (3, 2));
+    assert_eq!((stats.running, stats.succeeded, stats.retries), (1, 3, 2));
+}
+
+#[test]
+fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
+    let mut model = Model::new(8);
+    (1..=2).for_each(|item| model.push(item));
+    model.take(Turn::Newcomer);
+    let now = model.now;
+    let mut next = |done| model.state.next(done, Turn::Newcomer, || now);
+    assert!(matches!(next(Settled::Failed), Take::Taken(entry) if entry.item == 2));
+    let stats = model.state.snapshot();
+    assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
+    let mut next = |done| model.state.next(done, Turn::Newcomer, || now);
+    assert!(matches!(next(Settled::Succeeded), Take::Empty));
+    let stats = model.state.snapshot();
+    assert_eq!((stats.running, stats.failed, stats.succeeded), (0, 1, 1));
 }
 
 #[test]
@@ -315,6 +337,7 @@ fn refusals_are_counted_and_use_up_no_number() {
 #[should_panic(expected = "the books do not balance")]
 fn books_that_do_not_balance_are_noticed() {
     let mut model = Model::new(1);
-    model.state.accepted += 1;
+    model.push(1);
+    model.state.accepted -= 1;
     model.woken();
 }

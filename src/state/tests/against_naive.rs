@@ -21,7 +21,10 @@ const NEWCOMER: u32 = u32::MAX;
 /// What a thread is in the middle of.
 #[derive(Debug)]
 enum Errand {
+    /// One on lease, or several for good.
     Take(usize),
+    /// Settles an item and takes the next.
+    Next(Settled),
     Offer(Vec<i32>, Door),
     Join,
     Hold(Entry<u32>),
@@ -30,7 +33,7 @@ enum Errand {
 impl Errand {
     fn side(&self) -> Side {
         match self {
-            Self::Take(_) => Work,
+            Self::Take(_) | Self::Next(_) => Work,
             Self::Offer(..) => Space,
             Self::Join => Idle,
             Self::Hold(_) => Delay,
@@ -123,7 +126,8 @@ impl Machine {
     ) {
         let thread = who.map_or(NEWCOMER, |(thread, _)| thread);
         let unmet = match errand {
-            Errand::Take(limit) => self.take(limit, turn, thread),
+            Errand::Take(limit) => self.take(limit, None, turn, thread),
+            Errand::Next(done) => self.take(1, Some(done), turn, thread),
             Errand::Offer(mut priorities, door) => {
                 match self.offer(&mut priorities, door, turn, last, thread) {
                     Offered::Nothing => Some(Errand::Offer(priorities, door)),
@@ -160,21 +164,46 @@ impl Machine {
         }
     }
 
-    fn take(&mut self, limit: usize, turn: Turn, thread: u32) -> Option<Errand> {
+    fn take(
+        &mut self,
+        limit: usize,
+        done: Option<Settled>,
+        turn: Turn,
+        thread: u32,
+    ) -> Option<Errand> {
         self.catch_up();
         let now = self.now;
-        match self.state.take(turn, || now) {
-            Take::Entry(entry) => {
+        let mut items = Vec::new();
+        let one = match (limit, done) {
+            (1, None) => Some(self.state.lease(turn, || now)),
+            (1, Some(done)) => {
+                self.book(done, 1);
+                Some(self.state.next(done, turn, || now))
+            }
+            _ => None,
+        };
+        let taken = match one {
+            Some(Take::Taken(entry)) => {
+                items.push(entry.item);
+                self.leased.push(entry);
+                Take::Taken(1)
+            }
+            Some(Take::Empty) => Take::Empty,
+            Some(Take::Finished) => Take::Finished,
+            None => self.state.pop_many(limit, &mut items, turn, || now),
+        };
+        match taken {
+            Take::Taken(count) => {
                 self.admit(Work, thread);
-                let mut items = vec![entry.item];
-                assert_eq!(Some(&entry), self.ready.first());
-                self.state.take_more(limit - 1, &mut items);
-                let count = limit.min(self.ready.len());
+                assert_eq!(count, limit.min(self.ready.len()));
                 let expected: Vec<Entry<u32>> = self.ready.drain(..count).collect();
                 assert!(items.iter().eq(expected.iter().map(|entry| &entry.item)));
                 let retries = expected.iter().filter(|entry| entry.returns > 0);
                 self.books.retries += retries.count() as u64;
-                self.leased.extend(expected);
+                match limit {
+                    1 => assert_eq!(self.leased.last(), expected.first()),
+                    _ => self.book(Settled::Succeeded, count),
+                }
                 None
             }
             Take::Empty => {
@@ -381,6 +410,11 @@ impl Machine {
                     self.wake();
                 }
             }
+            Step::Next(which, outcome, patience) => {
+                if self.end_lease(which).is_some() {
+                    self.begin(Errand::Next(outcome), patience);
+                }
+            }
             Step::PutBack(which, delay) => {
                 let due = self.instant(delay);
                 if let Some(entry) = self.end_lease(which) {
@@ -456,7 +490,11 @@ impl Machine {
 
     fn settle(&mut self, entries: &[Entry<u32>], outcome: Settled) {
         self.state.settle(outcome, entries.len());
-        let count = entries.len() as u64;
+        self.book(outcome, entries.len());
+    }
+
+    fn book(&mut self, outcome: Settled, count: usize) {
+        let count = count as u64;
         self.books.settled += count;
         *match outcome {
             Settled::Succeeded => &mut self.books.succeeded,

@@ -32,6 +32,8 @@ pub(super) enum Step {
     /// So many items, of those that are there at once.
     Take(usize, Patience),
     Settle(Which, Settled),
+    /// Settles a lease and takes the next item for it.
+    Next(Which, Settled, Patience),
     /// `None` is a delay without an end.
     PutBack(Which, Option<Ticks>),
     Hold(Which, Option<Ticks>),
@@ -79,7 +81,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
         20 => (-1..2).prop_map(Step::HoldBack),
         60 => (limit, patience()).prop_map(|(l, w)| Step::Take(l, w)),
-        30 => (any::<Which>(), outcome).prop_map(|(w, o)| Step::Settle(w, o)),
+        30 => (any::<Which>(), outcome.clone()).prop_map(|(w, o)| Step::Settle(w, o)),
+        30 => (any::<Which>(), outcome, patience()).prop_map(|(w, o, p)| Step::Next(w, o, p)),
         30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),
         15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
         10 => patience().prop_map(Step::Join),
