@@ -95,7 +95,7 @@ impl<T> Heap<T> {
     }
 
     /// Takes the first entry of the greatest priority.
-    #[inline]
+    #[inline(always)] // a call would pass the entry through memory
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
         if self.levels.top() > self.tree_top {
             let entry = self.levels.pop()?;

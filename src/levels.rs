@@ -137,7 +137,7 @@ impl<T> Levels<T> {
     }
 
     /// Takes the first item of the greatest priority.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
         let place = self.occupied.checked_ilog2()? as usize;
         let returns = match self.marked {

@@ -450,11 +450,7 @@ impl<T> Monitor<T> {
     #[inline]
     pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        let taken = match done {
-            Some(settled) => state.next(settled, Turn::Newcomer, sync::now),
-            None => state.lease(Turn::Newcomer, sync::now),
-        };
-        match taken {
+        match state.next(done, Turn::Newcomer, sync::now) {
             Take::Taken(entry) => {
                 Self::unlock(state);
                 Some(Taken {

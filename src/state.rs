@@ -243,7 +243,7 @@ impl<T, W> State<T, W> {
     // ----- out --------------------------------------------------------------
 
     /// Takes the first item that is ready by now, and is done with it.
-    #[inline]
+    #[inline(always)] // a call would pass the entry through memory
     pub(crate) fn pop(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
         self.catch_up(now);
         match self.pop_ready(turn) {
@@ -279,38 +279,36 @@ impl<T, W> State<T, W> {
     /// Takes the first item that is ready by now on lease.
     #[inline]
     pub(crate) fn lease(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
-        let taken = self.pop(turn, now);
-        if let Take::Taken(_) = taken {
-            self.leased += 1;
-        }
-        taken
+        self.next(None, turn, now)
     }
 
-    /// Settles a leased item and takes the next for it. While there is one the lease passes
-    /// from the one to the other, and the number of leases need not be written.
+    /// Settles a leased item, if there is one to settle, and takes the next on lease. If
+    /// one is ready the lease passes from the one to the other, and the number of leases
+    /// need not be written.
     #[inline]
     pub(crate) fn next(
         &mut self,
-        done: Settled,
+        done: Option<Settled>,
         turn: Turn,
         now: impl FnOnce() -> Instant,
     ) -> Take<Entry<T>> {
         self.catch_up(now);
-        match self.pop_ready(turn) {
-            Some(entry) => {
-                self.count(done, 1);
-                Take::Taken(entry)
+        let Some(entry) = self.pop_ready(turn) else {
+            if let Some(settled) = done {
+                self.settle(settled, 1);
             }
-            None => {
-                self.settle(done, 1);
-                self.nothing()
-            }
+            return self.nothing();
+        };
+        match done {
+            Some(settled) => self.count(settled, 1),
+            None => self.leased += 1,
         }
+        Take::Taken(entry)
     }
 
     /// Takes the first item that is ready, if the thread may go ahead of those who
     /// wait.
-    #[inline]
+    #[inline(always)]
     fn pop_ready(&mut self, turn: Turn) -> Option<Entry<T>> {
         if !self.sleepers.lets_pass(Side::Work, turn) {
             return None;

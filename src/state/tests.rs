@@ -307,11 +307,11 @@ fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
     (1..=2).for_each(|item| model.push(item));
     model.take(Turn::Newcomer);
     let now = model.now;
-    let mut next = |done| model.state.next(done, Turn::Newcomer, || now);
+    let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
     assert!(matches!(next(Settled::Failed), Take::Taken(entry) if entry.item == 2));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
-    let mut next = |done| model.state.next(done, Turn::Newcomer, || now);
+    let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
     assert!(matches!(next(Settled::Succeeded), Take::Empty));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (0, 1, 1));

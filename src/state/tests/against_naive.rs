@@ -178,7 +178,7 @@ impl Machine {
             (1, None) => Some(self.state.lease(turn, || now)),
             (1, Some(done)) => {
                 self.book(done, 1);
-                Some(self.state.next(done, turn, || now))
+                Some(self.state.next(Some(done), turn, || now))
             }
             _ => None,
         };
