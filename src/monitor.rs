@@ -391,21 +391,40 @@ impl<T> Monitor<T> {
 
     // ----- out --------------------------------------------------------------
 
+    /// Takes an entry on lease.
     #[inline]
-    fn take<E>(
-        &self,
-        wait: Wait,
-        mut take: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
-    ) -> Result<E, NotTaken> {
+    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
         let mut state = self.state.lock();
-        if let Take::Taken(taken) = take(&mut state, Turn::Newcomer) {
+        if let Take::Taken(entry) = state.lease(Turn::Newcomer, sync::now) {
             Self::unlock(state);
-            return Ok(taken);
+            return Ok(entry);
         }
-        self.take_longer(state, wait, take)
+        self.take_longer(state, wait, |state, turn| state.lease(turn, sync::now))
     }
 
-    #[cold]
+    /// Takes an item and is done with it.
+    #[inline]
+    pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
+        let mut state = self.state.lock();
+        if let Take::Taken(entry) = state.pop(Turn::Newcomer, sync::now) {
+            Self::unlock(state);
+            return Ok(entry.item);
+        }
+        self.take_longer(state, wait, |state, turn| state.pop(turn, sync::now))
+            .map(|entry| entry.item)
+    }
+
+    /// The same for up to `limit` items that are there at once.
+    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
+        // Not under the lock, where a short list grows while others wait.
+        buffer.reserve(limit.min(64));
+        let state = self.state.lock();
+        self.take_longer(state, Wait::Forever, |state, turn| {
+            state.pop_many(limit, buffer, turn, sync::now)
+        })
+    }
+
+    /// For whoever has looked once and found nothing, or does not care.
     fn take_longer<E>(
         &self,
         state: Guard<'_, T>,
@@ -422,32 +441,10 @@ impl<T> Monitor<T> {
         answer.unwrap_or(Err(NotTaken::Nothing))
     }
 
-    /// Takes an entry on lease.
-    #[inline]
-    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
-        self.take(wait, |state, turn| state.lease(turn, sync::now))
-    }
-
-    /// Takes an item and is done with it.
-    #[inline]
-    pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
-        self.take(wait, |state, turn| state.pop(turn, sync::now))
-            .map(|entry| entry.item)
-    }
-
-    /// The same for up to `limit` items that are there at once.
-    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
-        // Not under the lock, where a short list grows while others wait.
-        buffer.reserve(limit.min(64));
-        self.take(Wait::Forever, |state, turn| {
-            state.pop_many(limit, buffer, turn, sync::now)
-        })
-    }
-
     /// A worker's cycle: settles the item that it is done with, if any, and
     /// takes the next, in one critical section. `None` when nothing can come
     /// any more.
-    #[inline]
+    #[inline(always)] // a call would pass the entry through memory
     pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
         let mut state = self.state.lock();
         match state.next(done, Turn::Newcomer, sync::now) {

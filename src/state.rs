@@ -285,7 +285,7 @@ impl<T, W> State<T, W> {
     /// Settles a leased item, if there is one to settle, and takes the next on lease. If
     /// one is ready the lease passes from the one to the other, and the number of leases
     /// need not be written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(
         &mut self,
         done: Option<Settled>,
