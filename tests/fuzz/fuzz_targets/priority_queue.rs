@@ -107,6 +107,7 @@ impl Naive {
     }
 
     fn push(&mut self, priority: i32) -> u32 {
+        self.promote();
         self.pushed += 1;
         self.make_ready(Entry {
             priority,
@@ -121,6 +122,7 @@ impl Naive {
         self.ready.sort_by_key(|entry| Reverse(entry.priority));
     }
 
+    /// What is due comes before whatever is put in, taken or handed out after that.
     fn promote(&mut self) {
         while let Some((Delay::None, _)) = self.waiting.first() {
             let (_, entry) = self.waiting.remove(0);
@@ -146,6 +148,7 @@ impl Naive {
     }
 
     fn abort(&mut self) -> Vec<u32> {
+        self.promote();
         (self.closed, self.aborted) = (true, true);
         let waiting = self.waiting.drain(..).map(|(_, entry)| entry);
         let all = self.ready.drain(..).chain(waiting);
