@@ -44,7 +44,7 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// # Examples
 ///
 /// ```
-/// use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
+/// use taskshelf::{Attempt, QueueOptions, TaskError, TaskQueue};
 ///
 /// // Succeeds for urgent tasks only.
 /// let queue = TaskQueue::new(
@@ -57,15 +57,19 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// queue.submit_all(["tea", "coffee"])?;
 ///
 /// let results = queue.results();
-/// for _ in 0..2 {
-///     if let Err(failure) = results.recv()?.outcome {
-///         assert_eq!(failure.error.failed(), Some("too busy"));
-///         queue.submit(failure.task.with_priority(1))?;
+/// let mut outstanding = 2;
+/// while outstanding > 0 {
+///     match results.recv()?.outcome {
+///         Ok(_) => outstanding -= 1,
+///         Err(failure) => {
+///             assert_eq!(failure.error, TaskError::Failed("too busy"));
+///             queue.submit(failure.task.with_priority(1))?;
+///         }
 ///     }
 /// }
-/// let results = queue.drain();
-/// assert_eq!(results.len(), 2);
-/// assert!(results.iter().all(|result| result.outcome.is_ok()));
+/// queue.wait_idle();
+/// let stats = queue.stats();
+/// assert_eq!((stats.failed, stats.succeeded), (2, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
