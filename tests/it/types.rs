@@ -1,6 +1,7 @@
 //! What the types around a task queue say of themselves.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use taskshelf::{
     Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, Task, TaskError, TaskId,
@@ -84,6 +85,53 @@ fn every_predicate_of_a_refusal_tells_the_variants_apart() {
         ];
         let expected = [0, 1, 2, 3].map(|other| other == place);
         assert_eq!(answers, expected, "{error:?}");
+    }
+}
+
+#[test]
+fn a_refusal_without_its_task_says_the_same_of_a_task_like_it() {
+    let task = || Task::new(7).with_id("tea").with_priority(3);
+    let bare = || Task::new(()).with_id("tea").with_priority(3);
+    let full = |task, capacity| SubmitError::Full { task, capacity };
+    let full_of_nothing = |task, capacity| SubmitError::Full { task, capacity };
+    let pairs = [
+        (full(task(), 37), full_of_nothing(bare(), 37)),
+        (SubmitError::Closed(task()), SubmitError::Closed(bare())),
+        (SubmitError::Timeout(task()), SubmitError::Timeout(bare())),
+        (
+            SubmitError::WouldDeadlock(task()),
+            SubmitError::WouldDeadlock(bare()),
+        ),
+    ];
+    for (error, expected) in pairs {
+        assert_eq!(error.clone().without_task(), expected);
+        assert_eq!(error.into_task(), task());
+    }
+}
+
+#[test]
+fn what_became_of_a_task_is_one_or_the_other() {
+    let accepted = || Submitted::<u32>::Accepted(TaskId::from(7));
+    assert!(accepted().is_accepted() && !accepted().is_dropped());
+    assert_eq!(accepted().accepted(), Some(TaskId::Number(7)));
+    assert_eq!(accepted().dropped(), None);
+    let dropped = || Submitted::Dropped(Task::new(7));
+    assert!(!dropped().is_accepted() && dropped().is_dropped());
+    assert_eq!(dropped().accepted(), None);
+    assert_eq!(dropped().dropped(), Some(Task::new(7)));
+}
+
+#[test]
+fn an_id_is_a_name_in_any_kind_of_text() {
+    let name = String::from("tea");
+    let ids = [
+        TaskId::from("tea"),
+        TaskId::from(&name),
+        TaskId::from(Arc::from("tea")),
+        TaskId::from(name),
+    ];
+    for id in ids {
+        assert_eq!(id, TaskId::Name(Arc::from("tea")));
     }
 }
 
