@@ -2,12 +2,9 @@
 //! an argument.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::task::TaskId;
 
 /// The delay between a failed attempt and the next.
 ///
@@ -134,35 +131,23 @@ impl Backoff {
         self
     }
 
-    /// Makes the jitter the same in every run. Without a seed each queue draws
-    /// its own.
+    /// Makes chance repeatable: the n-th delay of the task that is accepted as the i-th
+    /// is then the same in every run. Without a seed each queue draws its own.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The delay after the n-th failed attempt, `n` from 1, with the jitter
-    /// that the seed gives it.
+    /// The delay after the n-th failed attempt, `n` from 1. Jitter shortens it as if for
+    /// one more task: no task of a queue need have the same. Without a seed this is not
+    /// chance, but the same every time.
     ///
     /// # Panics
     ///
     /// If a custom backoff does.
     pub fn delay(&self, n: u32) -> Duration {
-        self.delay_of(0, n)
-    }
-
-    /// The same for one of many tasks, each with a chance of its own.
-    pub(crate) fn delay_for(&self, task: &TaskId, n: u32) -> Duration {
-        let number = match task {
-            TaskId::Number(number) => *number,
-            TaskId::Name(name) => {
-                let mut hasher = DefaultHasher::new();
-                name.hash(&mut hasher);
-                hasher.finish()
-            }
-        };
-        self.delay_of(number, n)
+        self.delay_for(0, n)
     }
 
     pub(crate) fn seeded(mut self, random: u64) -> Self {
@@ -170,7 +155,9 @@ impl Backoff {
         self
     }
 
-    fn delay_of(&self, task: u64, n: u32) -> Duration {
+    /// The same for one of many tasks, each with a chance of its own: `task` is its number
+    /// in the order accepted, for names need not be different.
+    pub(crate) fn delay_for(&self, task: u64, n: u32) -> Duration {
         let delay = match &self.curve {
             Curve::Constant(delay) => *delay,
             Curve::Exponential { base, factor } => grow(*base, *factor, n),
@@ -343,7 +330,7 @@ mod tests {
     fn jitter_differs_between_tasks_and_repeats_with_the_seed() {
         let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Full).seed(7);
         let draw = |backoff: &Backoff| -> Vec<Duration> {
-            (0..100).map(|task| backoff.delay_of(task, 1)).collect()
+            (0..100).map(|task| backoff.delay_for(task, 1)).collect()
         };
         let delays = draw(&backoff);
         assert_eq!(delays, draw(&backoff.clone().seeded(99)));
@@ -362,17 +349,10 @@ mod tests {
     }
 
     #[test]
-    fn every_task_has_a_chance_of_its_own_by_number_or_name() {
+    fn every_task_has_a_chance_of_its_own() {
         for seed in [0, 7, u64::MAX] {
             let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Full).seed(seed);
-            let ids = [
-                TaskId::Number(1),
-                TaskId::Number(2),
-                TaskId::Name("one".into()),
-                TaskId::Name("two".into()),
-            ];
-            let mut delays = ids.map(|id| backoff.delay_for(&id, 1));
-            assert_eq!(delays[0], backoff.delay_of(1, 1));
+            let mut delays = [1, 2, 3, u64::MAX].map(|task| backoff.delay_for(task, 1));
             delays.sort();
             assert!(delays.windows(2).all(|pair| pair[0] < pair[1]));
         }
@@ -381,7 +361,7 @@ mod tests {
     #[test]
     fn equal_jitter_spreads_over_the_upper_half() {
         let backoff = Backoff::constant(secs(1.0)).jitter(Jitter::Equal).seed(7);
-        let sum: Duration = (0..100).map(|task| backoff.delay_of(task, 1)).sum();
+        let sum: Duration = (0..100).map(|task| backoff.delay_for(task, 1)).sum();
         let mean = sum / 100;
         assert!(secs(0.65) < mean && mean < secs(0.85), "{mean:?}");
     }
@@ -440,9 +420,9 @@ mod tests {
             let plain = Backoff::exponential(Duration::from_nanos(nanos))
                 .cap(Duration::from_nanos(cap))
                 .seed(seed);
-            let longest = plain.delay_of(task, n);
-            let equal = plain.clone().jitter(Jitter::Equal).delay_of(task, n);
-            let full = plain.jitter(Jitter::Full).delay_of(task, n);
+            let longest = plain.delay_for(task, n);
+            let equal = plain.clone().jitter(Jitter::Equal).delay_for(task, n);
+            let full = plain.jitter(Jitter::Full).delay_for(task, n);
             prop_assert!(full <= longest && equal <= longest);
             // Half of it, but for the rounding of a product of floats.
             prop_assert!(equal.as_nanos() as f64 >= longest.as_nanos() as f64 * 0.499_999 - 1.0);

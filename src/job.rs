@@ -56,8 +56,8 @@ impl<P> Job<P> {
         }
     }
 
-    /// A task that has failed and will be tried again.
-    pub(crate) fn again(task: Task<P>, progress: Progress) -> Self {
+    /// A task that has failed and will be tried again, with the number it has.
+    pub(crate) fn again(task: Task<P>, number: u64, progress: Progress) -> Self {
         let extra = Extra {
             id: task.id,
             retries: task.retries,
@@ -65,7 +65,7 @@ impl<P> Job<P> {
         };
         Self {
             payload: task.payload,
-            number: 0,
+            number,
             extra: Some(Box::new(extra)),
         }
     }
@@ -76,8 +76,9 @@ impl<P> Job<P> {
         self.number = number;
     }
 
+    /// The task, its number, and when it has been tried, if it was.
     #[inline]
-    pub(crate) fn into_task(self, priority: i32) -> (Task<P>, Option<Progress>) {
+    pub(crate) fn into_task(self, priority: i32) -> (Task<P>, u64, Option<Progress>) {
         let number = (self.number > 0).then_some(TaskId::Number(self.number));
         let (id, retries, progress) = match self.extra {
             None => (number, None, None),
@@ -89,7 +90,7 @@ impl<P> Job<P> {
             retries,
             id,
         };
-        (task, progress)
+        (task, self.number, progress)
     }
 }
 
@@ -112,7 +113,7 @@ mod tests {
             Task::new('a').with_id(0).with_retries(u32::MAX),
         ];
         for task in tasks {
-            let (back, progress) = Job::new(task.clone()).into_task(task.priority);
+            let (back, _, progress) = Job::new(task.clone()).into_task(task.priority);
             assert_eq!(back, task);
             assert!(progress.is_none());
         }
@@ -131,14 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_failed_keeps_its_id_and_its_times() {
+    fn a_task_that_failed_keeps_its_id_its_number_and_its_times() {
         let started = Instant::now();
         let ended = started + Duration::from_secs(3);
         let mut job = Job::new(Task::new('a'));
         job.stamp(5);
-        let (task, _) = job.into_task(0);
-        let again = Job::again(task, Progress { started, ended });
-        let (task, progress) = again.into_task(0);
+        let (task, number, _) = job.into_task(0);
+        let again = Job::again(task, number, Progress { started, ended });
+        let (task, number, progress) = again.into_task(0);
+        assert_eq!(number, 5);
         assert_eq!(task.id(), Some(&TaskId::Number(5)));
         let duration = progress.map(Progress::duration);
         assert_eq!(duration, Some(Duration::from_secs(3)));

@@ -1,8 +1,7 @@
 //! The end of a task: its result goes to the outbox.
 //!
-//! A result is published, and the payload of a task that succeeded dropped,
-//! before the task is settled: whoever sees it settled, or returns from
-//! `wait_idle`, can receive its result.
+//! A result is published before its task is settled: whoever sees it settled, or
+//! returns from `wait_idle`, can receive its result.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::PublishAborted;
 use crate::stats::Settled;
 use crate::sync::Sender;
-use crate::task::{HAS_AN_ID, Task};
+use crate::task::{Task, TaskId};
 
 /// Held by those who may still publish: the workers, and [`Shared`](crate::shared::Shared)
 /// as long as there is something to cancel. With the last of them the results end.
@@ -43,33 +42,27 @@ impl<P, R, E> Publisher<P, R, E> {
         self.outbox.keeps()
     }
 
-    /// Publishes the one result of a task, and says how to settle it.
+    /// Publishes the one result of a task that succeeded, and says how to settle it.
     #[inline]
-    pub(crate) fn publish(
+    pub(crate) fn success(
         &self,
-        task: Task<P>,
-        outcome: Result<R, TaskError<E>>,
+        task_id: TaskId,
+        value: R,
         attempts: u32,
         duration: Duration,
     ) -> Settled {
-        match outcome {
-            Ok(value) => {
-                let task_id = task.id.expect(HAS_AN_ID);
-                discard(task.payload);
-                self.put(WorkerResult {
-                    task_id,
-                    outcome: Ok(value),
-                    attempts,
-                    duration,
-                });
-                Settled::Succeeded
-            }
-            Err(error) => self.publish_failure(task, error, attempts, duration),
-        }
+        self.put(WorkerResult {
+            task_id,
+            outcome: Ok(value),
+            attempts,
+            duration,
+        });
+        Settled::Succeeded
     }
 
+    /// The same of a task that failed.
     #[cold]
-    fn publish_failure(
+    pub(crate) fn failure(
         &self,
         task: Task<P>,
         error: TaskError<E>,
@@ -120,9 +113,9 @@ impl<P, R, E> Publisher<P, R, E> {
 
 impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
     fn aborted(&self, entry: Entry<Job<P>>) {
-        let (task, progress) = entry.item.into_task(entry.priority);
+        let (task, _, progress) = entry.item.into_task(entry.priority);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);
-        self.publish(task, Err(TaskError::Aborted), entry.returns, duration);
+        self.failure(task, TaskError::Aborted, entry.returns, duration);
     }
 }
 

@@ -5,7 +5,6 @@
 //!                            -> publish the result -> settle, and take the next
 //! ```
 
-use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ use crate::result::TaskError;
 use crate::shared::Shared;
 use crate::stats::Settled;
 use crate::sync;
-use crate::task::Task;
+use crate::task::{HAS_AN_ID, Task};
 use crate::waiting::Due;
 
 /// What all workers of a queue work with.
@@ -36,9 +35,9 @@ pub(crate) struct Worker<P, R, E, H> {
     pub(crate) built: Instant,
 }
 
-/// What follows from one attempt.
-enum Verdict<R, E> {
-    Done(Result<R, TaskError<E>>),
+/// What follows from an attempt that failed.
+enum Verdict<E> {
+    Final(TaskError<E>),
     Retry {
         error: TaskError<E>,
         delay: Duration,
@@ -46,12 +45,13 @@ enum Verdict<R, E> {
 }
 
 /// What a worker owes the books for a task that it has published.
+#[derive(Clone, Copy)]
 struct Published {
     settled: Settled,
-    /// When its last attempt ended, if no destructor of the user's has run since. (But
-    /// for that of a result that nobody wants: where there are such, nobody sees how
-    /// long the next task took.)
-    free_since: Option<Instant>,
+    /// When the worker was done with the task. No code of the user's has run on it since,
+    /// but for the destructor of a result that nobody wants: where there are such, nobody
+    /// sees how long the next task took.
+    ended: Instant,
 }
 
 impl<P, R, E, H> Worker<P, R, E, H>
@@ -73,13 +73,12 @@ where
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
         let mut last: Option<Published> = None;
-        while let Some(Taken { entry, waited }) =
-            self.shared.monitor.next(last.as_ref().map(|l| l.settled))
+        while let Some(Taken { entry, waited }) = self.shared.monitor.next(last.map(|l| l.settled))
         {
             // Where one attempt follows another, one look at the clock does for
             // both.
-            let start = match last.and_then(|l| l.free_since) {
-                Some(end) if !waited => end,
+            let start = match last {
+                Some(Published { ended, .. }) if !waited => ended,
                 _ => self.timestamp(),
             };
             last = self.work(entry, start);
@@ -100,22 +99,31 @@ where
     /// Runs a task until it is published (`Some`) or back on the shelf.
     fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Published> {
         let mut number = entry.returns.saturating_add(1);
-        let (task, progress) = entry.item.into_task(entry.priority);
+        let (task, sequence, progress) = entry.item.into_task(entry.priority);
         let started = progress.map_or(start, |p| p.started);
+        let retries = task.retries.unwrap_or(self.max_retries);
         loop {
-            let verdict = self.attempt(&task, number);
+            let attempt = Attempt::new(&self.shared, &task, number, retries);
+            let error = match contain(|| (self.handler)(&attempt)) {
+                Ok(Ok(value)) => return Some(self.succeed(task, value, number, started)),
+                Ok(Err(error)) => TaskError::Failed(error),
+                Err(message) => TaskError::Panicked(message),
+            };
             let ended = self.timestamp();
             let progress = Progress { started, ended };
-            let (error, delay) = match verdict {
-                Verdict::Done(outcome) => {
-                    return Some(self.publish(task, outcome, number, progress));
-                }
+            let (error, delay) = match self.judge(&attempt, error, sequence) {
+                Verdict::Final(error) => return Some(self.fail(task, error, number, progress)),
                 Verdict::Retry { error, delay } => (error, delay),
             };
             let due = Due::after(sync::now(), delay);
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
-                    return self.put_back(task, error, number, progress, due);
+                    let entry = Entry {
+                        priority: task.priority,
+                        returns: number - 1,
+                        item: Job::again(task, sequence, progress),
+                    };
+                    return self.put_back(entry, error, progress, due);
                 }
                 RetryWaits::HoldWorker => {
                     if let Some(error) = self.hold(error, due) {
@@ -127,29 +135,56 @@ where
         }
     }
 
+    /// What follows from an attempt that failed.
+    #[cold]
+    fn judge(&self, attempt: &Attempt<'_, P>, error: TaskError<E>, sequence: u64) -> Verdict<E> {
+        if attempt.is_last() || attempt.is_cancelled() {
+            return Verdict::Final(error);
+        }
+        let mark = match error {
+            TaskError::Failed(_) => attempt.mark(),
+            _ => Mark::None,
+        };
+        let number = attempt.number();
+        let delay = match mark {
+            Mark::Permanent => return Verdict::Final(error),
+            Mark::RetryAfter(delay) => Ok(delay),
+            Mark::None => contain(|| self.backoff.delay_for(sequence, number)),
+        };
+        match delay {
+            Ok(delay) => {
+                report!(
+                    debug,
+                    "task {}: attempt {number} failed, next in {delay:?}",
+                    attempt.id()
+                );
+                Verdict::Retry { error, delay }
+            }
+            Err(message) => {
+                discard(error);
+                Verdict::Final(TaskError::Panicked(message))
+            }
+        }
+    }
+
     /// Puts a task whose attempt failed back on the shelf until it is due. If the
     /// queue has been aborted, publishes it with that error instead (`Some`).
     fn put_back(
         &self,
-        task: Task<P>,
+        entry: Entry<Job<P>>,
         error: TaskError<E>,
-        number: u32,
         progress: Progress,
         due: Due,
     ) -> Option<Published> {
-        let entry = Entry {
-            priority: task.priority,
-            returns: number - 1,
-            item: Job::again(task, progress),
-        };
         match self.shared.monitor.put_back(entry, due) {
             Ok(()) => {
                 discard(error);
                 None
             }
             Err(entry) => {
-                let (task, _) = entry.item.into_task(entry.priority);
-                Some(self.fail(task, error, number, progress))
+                let attempts = entry.returns.saturating_add(1);
+                let (task, ..) = entry.item.into_task(entry.priority);
+                Some(self.fail(task, error, attempts, progress))
             }
         }
     }
@@ -170,7 +205,7 @@ where
         }
     }
 
-    /// Publishes a task that is not tried again though it might have been.
+    /// Publishes a task that has failed for good.
     #[cold]
     fn fail(
         &self,
@@ -179,56 +214,23 @@ where
         attempts: u32,
         progress: Progress,
     ) -> Published {
-        self.publish(task, Err(error), attempts, progress)
-    }
-
-    #[inline(always)] // a call would copy the task
-    fn publish(
-        &self,
-        task: Task<P>,
-        outcome: Result<R, TaskError<E>>,
-        attempts: u32,
-        progress: Progress,
-    ) -> Published {
-        // Publishing a success drops the payload.
-        let is_quiet = outcome.is_err() || !mem::needs_drop::<P>();
         let duration = progress.duration();
         Published {
-            settled: self.publisher.publish(task, outcome, attempts, duration),
-            free_since: is_quiet.then_some(progress.ended),
+            settled: self.publisher.failure(task, error, attempts, duration),
+            ended: progress.ended,
         }
     }
 
-    /// Calls the handler once.
-    fn attempt(&self, task: &Task<P>, number: u32) -> Verdict<R, E> {
-        let retries = task.retries.unwrap_or(self.max_retries);
-        let attempt = Attempt::new(&self.shared, task, number, retries);
-        let (error, mark) = match contain(|| (self.handler)(&attempt)) {
-            Ok(Ok(value)) => return Verdict::Done(Ok(value)),
-            Ok(Err(error)) => (TaskError::Failed(error), attempt.mark()),
-            Err(message) => (TaskError::Panicked(message), Mark::None),
-        };
-        if attempt.is_last() || attempt.is_cancelled() {
-            return Verdict::Done(Err(error));
-        }
-        let delay = match mark {
-            Mark::Permanent => return Verdict::Done(Err(error)),
-            Mark::RetryAfter(delay) => Ok(delay),
-            Mark::None => contain(|| self.backoff.delay_for(attempt.id(), number)),
-        };
-        match delay {
-            Ok(delay) => {
-                report!(
-                    debug,
-                    "task {}: attempt {number} failed, next in {delay:?}",
-                    attempt.id()
-                );
-                Verdict::Retry { error, delay }
-            }
-            Err(message) => {
-                discard(error);
-                Verdict::Done(Err(TaskError::Panicked(message)))
-            }
+    /// Drops the payload of a task that succeeded, and publishes what came of it.
+    #[inline(always)] // a call would copy the task
+    fn succeed(&self, task: Task<P>, value: R, attempts: u32, started: Instant) -> Published {
+        let task_id = task.id.expect(HAS_AN_ID);
+        discard(task.payload);
+        let ended = self.timestamp();
+        let duration = Progress { started, ended }.duration();
+        Published {
+            settled: self.publisher.success(task_id, value, attempts, duration),
+            ended,
         }
     }
 }

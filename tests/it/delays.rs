@@ -1,5 +1,6 @@
 //! How long a task waits for its next attempt.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use taskshelf::{Attempt, Backoff, Jitter, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
@@ -121,6 +122,28 @@ fn every_retry_waits_its_delay() {
         for (gap, least) in gaps.into_iter().zip([4, 8, 16]) {
             assert!(gap >= Duration::from_millis(least), "{gap:?} < {least} ms");
         }
+    });
+}
+
+#[test]
+fn jitter_keeps_tasks_of_one_name_apart() {
+    within_seconds(|| {
+        let lines = Recorder::new();
+        let noted = lines.clone();
+        let handler = move |attempt: &Attempt<'_, u32>| {
+            let noted = noted.clone();
+            on_log(move |_, text| noted.note(text.to_owned()));
+            Err::<(), _>(attempt.payload)
+        };
+        let backoff = Backoff::constant(HOUR).jitter(Jitter::Full);
+        let queue = TaskQueue::new(handler, QueueOptions::new(8, 1).backoff(backoff)).unwrap();
+        queue
+            .submit_all((0..8).map(|n| Task::new(n).with_id("mail")))
+            .unwrap();
+        until(|| queue.stats().waiting == 8);
+        let _ = queue.abort();
+        let delays: BTreeSet<_> = lines.events().into_iter().collect();
+        assert_eq!(delays.len(), 8, "{delays:?}");
     });
 }
 

@@ -1,5 +1,5 @@
-//! What a result's duration leaves out, where the end of one task is taken for
-//! the start of the next.
+//! What a result's duration covers and what it leaves out, where the end of one task
+//! is taken for the start of the next.
 //!
 //! A duration that is right is never longer than asserted here; one that is
 //! wrong is longer by about a moment.
@@ -7,9 +7,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, QueueOptions, TaskQueue};
+use taskshelf::{Attempt, Backoff, QueueOptions, TaskQueue};
 
-use crate::support::{Recorder, within_seconds};
+use crate::support::{BOTH_WAITS, Recorder, until, within_seconds};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -31,30 +31,52 @@ fn a_workers_wait_for_a_task_is_no_part_of_its_duration() {
     });
 }
 
-/// Takes its time to be dropped, and notes when it is gone.
-struct Slow(Recorder<Instant>);
+/// Takes its time to be dropped.
+struct Slow;
 
 impl Drop for Slow {
     fn drop(&mut self) {
         thread::sleep(MOMENT);
-        self.0.note(Instant::now());
     }
 }
 
 #[test]
-fn dropping_a_payload_is_no_part_of_the_next_tasks_duration() {
+fn dropping_a_payload_is_part_of_its_own_tasks_duration_and_of_no_others() {
     within_seconds(|| {
-        let gone = Recorder::new();
         let queue = TaskQueue::new(
             |_: &Attempt<'_, Slow>| Ok::<_, &str>(()),
             QueueOptions::new(2, 1),
         )
         .unwrap();
-        let payloads = [(); 2].map(|()| Slow(gone.clone()));
-        queue.submit_all(payloads).unwrap();
-        let results = queue.drain();
-        let first_gone = gone.events()[0];
-        let second_ended = gone.events()[1] - MOMENT;
-        assert!(results[1].duration <= second_ended - first_gone);
+        let started = Instant::now();
+        queue.submit_all([Slow, Slow]).unwrap();
+        let durations: Vec<_> = queue.drain().iter().map(|r| r.duration).collect();
+        assert!(durations.iter().all(|duration| *duration >= MOMENT));
+        assert!(durations.iter().sum::<Duration>() <= started.elapsed());
     });
+}
+
+#[test]
+fn a_backoff_that_takes_its_time_is_no_part_of_the_attempt_before_it() {
+    for waits in BOTH_WAITS {
+        within_seconds(move || {
+            let asked = Recorder::new();
+            let noted = asked.clone();
+            let backoff = Backoff::custom(move |_| {
+                noted.note(Instant::now());
+                thread::sleep(MOMENT);
+                Duration::MAX
+            });
+            let queue = TaskQueue::new(
+                |_: &Attempt<'_, ()>| Err::<(), _>("away"),
+                QueueOptions::new(1, 1).backoff(backoff).retry_waits(waits),
+            )
+            .unwrap();
+            let submitted = Instant::now();
+            queue.submit(()).unwrap();
+            until(|| queue.stats().waiting == 1);
+            let results = queue.abort();
+            assert!(results[0].duration <= asked.events()[0] - submitted);
+        });
+    }
 }
