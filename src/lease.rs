@@ -122,7 +122,7 @@ impl<'a, T> Lease<'a, T> {
         let owed = SettleOnDrop { monitor };
         drop(Self::take_entry(&mut lease));
         mem::forget(owed); // settled below, together with the take
-        let taken = monitor.next(Some(Settled::Succeeded))?;
+        let taken = monitor.next(Some(Settled::Succeeded), sync::now)?;
         Some(Self::new(monitor, taken.entry))
     }
 }

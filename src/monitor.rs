@@ -443,11 +443,16 @@ impl<T> Monitor<T> {
 
     /// A worker's cycle: settles the item that it is done with, if any, and
     /// takes the next, in one critical section. `None` when nothing can come
-    /// any more.
+    /// any more. `now` may be a moment ago: what has become due since is seen the
+    /// next time, and at once if nothing else is there.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
+    pub(crate) fn next(
+        &self,
+        done: Option<Settled>,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        match state.next(done, Turn::Newcomer, sync::now) {
+        match state.next(done, Turn::Newcomer, now) {
             Take::Taken(entry) => {
                 Self::unlock(state);
                 Some(Taken {

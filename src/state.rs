@@ -329,11 +329,17 @@ impl<T, W> State<T, W> {
     }
 
     /// What is due by now joins the back of its level, before anything else is put there
-    /// or taken. `now` is asked only if something waits.
+    /// or taken. `now` is asked only if something waits that will be due.
     #[inline]
     fn catch_up(&mut self, now: impl FnOnce() -> Instant) {
-        if !self.waiting.is_empty() {
-            self.promote_due(now());
+        if self.waiting.is_empty() {
+            return;
+        }
+        if let Some(due) = self.waiting.next_due() {
+            let now = now();
+            if due <= now {
+                self.promote_due(now);
+            }
         }
     }
 

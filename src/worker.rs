@@ -73,8 +73,17 @@ where
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
         let mut last: Option<Published> = None;
-        while let Some(Taken { entry, waited }) = self.shared.monitor.next(last.map(|l| l.settled))
-        {
+        loop {
+            let now = || match last {
+                Some(Published { ended, .. }) if self.publisher.keeps_results() => {
+                    sync::not_before(ended)
+                }
+                _ => sync::now(),
+            };
+            let settled = last.map(|l| l.settled);
+            let Some(Taken { entry, waited }) = self.shared.monitor.next(settled, now) else {
+                break;
+            };
             // Where one attempt follows another, one look at the clock does for
             // both.
             let start = match last {

@@ -123,6 +123,11 @@ pub(crate) fn timestamp() -> Instant {
     clock::start()
 }
 
+/// For a decision: the clock's time, for that of reports is not it.
+pub(crate) fn not_before(_timestamp: Instant) -> Instant {
+    now()
+}
+
 pub(crate) fn random_seed() -> u64 {
     0
 }

@@ -173,6 +173,12 @@ pub(crate) fn timestamp() -> Instant {
     Instant::now()
 }
 
+/// For a decision that may be behind the times by as little as has passed since
+/// `timestamp`.
+pub(crate) fn not_before(timestamp: Instant) -> Instant {
+    timestamp
+}
+
 fn yield_now() {
     std::thread::yield_now();
 }
