@@ -11,7 +11,7 @@ use crate::task::{Task, TaskId};
 /// All of a [`Task`] but its priority, which the shelf knows.
 pub(crate) struct Job<P> {
     payload: P,
-    /// In the sequence of acceptance; 0 for a task that was not accepted.
+    /// In the sequence of acceptance; 0 until the task is accepted.
     number: u64,
     extra: Option<Box<Extra>>,
 }
@@ -76,9 +76,13 @@ impl<P> Job<P> {
         self.number = number;
     }
 
-    /// The task, its number, and when it has been tried, if it was.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The task, and when it has been tried, if it was.
     #[inline]
-    pub(crate) fn into_task(self, priority: i32) -> (Task<P>, u64, Option<Progress>) {
+    pub(crate) fn into_task(self, priority: i32) -> (Task<P>, Option<Progress>) {
         let number = (self.number > 0).then_some(TaskId::Number(self.number));
         let (id, retries, progress) = match self.extra {
             None => (number, None, None),
@@ -90,7 +94,7 @@ impl<P> Job<P> {
             retries,
             id,
         };
-        (task, self.number, progress)
+        (task, progress)
     }
 }
 
@@ -113,7 +117,7 @@ mod tests {
             Task::new('a').with_id(0).with_retries(u32::MAX),
         ];
         for task in tasks {
-            let (back, _, progress) = Job::new(task.clone()).into_task(task.priority);
+            let (back, progress) = Job::new(task.clone()).into_task(task.priority);
             assert_eq!(back, task);
             assert!(progress.is_none());
         }
@@ -137,10 +141,10 @@ mod tests {
         let ended = started + Duration::from_secs(3);
         let mut job = Job::new(Task::new('a'));
         job.stamp(5);
-        let (task, number, _) = job.into_task(0);
-        let again = Job::again(task, number, Progress { started, ended });
-        let (task, number, progress) = again.into_task(0);
-        assert_eq!(number, 5);
+        let (task, _) = job.into_task(0);
+        let again = Job::again(task, 5, Progress { started, ended });
+        assert_eq!(again.number(), 5);
+        let (task, progress) = again.into_task(0);
         assert_eq!(task.id(), Some(&TaskId::Number(5)));
         let duration = progress.map(Progress::duration);
         assert_eq!(duration, Some(Duration::from_secs(3)));

@@ -395,22 +395,18 @@ impl<T> Monitor<T> {
     #[inline]
     pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
         let mut state = self.state.lock();
-        if let Take::Taken(entry) = state.lease(Turn::Newcomer, sync::now) {
-            Self::unlock(state);
-            return Ok(entry);
-        }
-        self.take_longer(state, wait, |state, turn| state.lease(turn, sync::now))
+        let first = state.lease(Turn::Newcomer, sync::now);
+        self.take(state, first, wait, |state, turn| {
+            state.lease(turn, sync::now)
+        })
     }
 
     /// Takes an item and is done with it.
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
         let mut state = self.state.lock();
-        if let Take::Taken(entry) = state.pop(Turn::Newcomer, sync::now) {
-            Self::unlock(state);
-            return Ok(entry.item);
-        }
-        self.take_longer(state, wait, |state, turn| state.pop(turn, sync::now))
+        let first = state.pop(Turn::Newcomer, sync::now);
+        self.take(state, first, wait, |state, turn| state.pop(turn, sync::now))
             .map(|entry| entry.item)
     }
 
@@ -418,27 +414,11 @@ impl<T> Monitor<T> {
     pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
         // Not under the lock, where a short list grows while others wait.
         buffer.reserve(limit.min(64));
-        let state = self.state.lock();
-        self.take_longer(state, Wait::Forever, |state, turn| {
+        let mut state = self.state.lock();
+        let first = state.pop_many(limit, buffer, Turn::Newcomer, sync::now);
+        self.take(state, first, Wait::Forever, |state, turn| {
             state.pop_many(limit, buffer, turn, sync::now)
         })
-    }
-
-    /// For whoever has looked once and found nothing, or does not care.
-    fn take_longer<E>(
-        &self,
-        state: Guard<'_, T>,
-        wait: Wait,
-        mut take: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
-    ) -> Result<E, NotTaken> {
-        let answer = self.wait_from(state, Side::Work, wait, |state, look| {
-            match take(state, look.turn) {
-                Take::Taken(taken) => Some(Ok(taken)),
-                Take::Finished => Some(Err(NotTaken::Finished)),
-                Take::Empty => None,
-            }
-        });
-        answer.unwrap_or(Err(NotTaken::Nothing))
     }
 
     /// A worker's cycle: settles the item that it is done with, if any, and
@@ -452,35 +432,50 @@ impl<T> Monitor<T> {
         now: impl FnOnce() -> Instant,
     ) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        match state.next(done, Turn::Newcomer, now) {
-            Take::Taken(entry) => {
-                Self::unlock(state);
-                Some(Taken {
-                    entry,
-                    waited: false,
-                })
-            }
-            Take::Finished => {
-                Self::unlock(state);
-                None
-            }
-            Take::Empty => self.next_after_a_wait(state),
+        let first = state.next(done, Turn::Newcomer, now);
+        let waited = matches!(first, Take::Empty);
+        let taken = self.take(state, first, Wait::Forever, |state, turn| {
+            state.lease(turn, sync::now)
+        });
+        taken.ok().map(|entry| Taken { entry, waited })
+    }
+
+    /// Hands on what the first look has found. If that is nothing, and there is time,
+    /// looks on.
+    #[inline(always)] // a call would pass the entry through memory
+    fn take<E>(
+        &self,
+        state: Guard<'_, T>,
+        first: Take<E>,
+        wait: Wait,
+        again: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+    ) -> Result<E, NotTaken> {
+        if matches!(first, Take::Empty) && !matches!(wait, Wait::No) {
+            return self.take_after_a_wait(state, wait, again);
+        }
+        Self::unlock(state);
+        match first {
+            Take::Taken(taken) => Ok(taken),
+            Take::Empty => Err(NotTaken::Nothing),
+            Take::Finished => Err(NotTaken::Finished),
         }
     }
 
     #[cold]
-    fn next_after_a_wait(&self, state: Guard<'_, T>) -> Option<Taken<T>> {
-        let taken = self.wait_longer(state, Side::Work, Wait::Forever, |state, look| match state
-            .lease(look.turn, sync::now)
-        {
-            Take::Taken(entry) => Some(Some(Taken {
-                entry,
-                waited: true,
-            })),
-            Take::Finished => Some(None),
-            Take::Empty => None,
+    fn take_after_a_wait<E>(
+        &self,
+        state: Guard<'_, T>,
+        wait: Wait,
+        mut again: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+    ) -> Result<E, NotTaken> {
+        let answer = self.wait_longer(state, Side::Work, wait, |state, look| {
+            match again(state, look.turn) {
+                Take::Taken(taken) => Some(Ok(taken)),
+                Take::Finished => Some(Err(NotTaken::Finished)),
+                Take::Empty => None,
+            }
         });
-        taken.flatten()
+        answer.unwrap_or(Err(NotTaken::Nothing))
     }
 
     // ----- back -------------------------------------------------------------

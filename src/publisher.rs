@@ -113,7 +113,7 @@ impl<P, R, E> Publisher<P, R, E> {
 
 impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
     fn aborted(&self, entry: Entry<Job<P>>) {
-        let (task, _, progress) = entry.item.into_task(entry.priority);
+        let (task, progress) = entry.item.into_task(entry.priority);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);
         self.failure(task, TaskError::Aborted, entry.returns, duration);
     }

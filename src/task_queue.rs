@@ -155,29 +155,29 @@ impl<P, R, E> TaskQueue<P, R, E> {
             built: sync::timestamp(),
         });
         let mut workers = Vec::new();
-        let mut failed = None;
-        while workers.len() < options.workers && failed.is_none() {
-            let worker = Arc::clone(&worker);
-            let name = format!("{}-{}", options.thread_name, workers.len() + 1);
-            let body = Box::new(move || {
-                worker.run();
-                Worker::release(worker);
-            });
+        for number in 1..=options.workers {
+            let name = format!("{}-{number}", options.thread_name);
+            let body = {
+                let worker = Arc::clone(&worker);
+                Box::new(move || {
+                    worker.run();
+                    Worker::release(worker);
+                })
+            };
             match spawn(name, options.stack_size, body) {
                 Ok(handle) => workers.push(handle),
-                Err(source) => failed = Some(source),
+                Err(source) => {
+                    let started = workers.len();
+                    shared.monitor.close();
+                    join_all(workers);
+                    Worker::release(worker);
+                    return Err(BuildError::Spawn {
+                        started,
+                        workers: options.workers,
+                        source,
+                    });
+                }
             }
-        }
-        if let Some(source) = failed {
-            let started = workers.len();
-            shared.monitor.close();
-            join_all(workers);
-            Worker::release(worker);
-            return Err(BuildError::Spawn {
-                started,
-                workers: options.workers,
-                source,
-            });
         }
         shared.set_workers(workers.iter().map(thread::id_of).collect());
         Ok(Self {

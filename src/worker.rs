@@ -108,7 +108,8 @@ where
     /// Runs a task until it is published (`Some`) or back on the shelf.
     fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Published> {
         let mut number = entry.returns.saturating_add(1);
-        let (task, sequence, progress) = entry.item.into_task(entry.priority);
+        let sequence = entry.item.number();
+        let (task, progress) = entry.item.into_task(entry.priority);
         let started = progress.map_or(start, |p| p.started);
         let retries = task.retries.unwrap_or(self.max_retries);
         loop {
@@ -192,7 +193,7 @@ where
             }
             Err(entry) => {
                 let attempts = entry.returns.saturating_add(1);
-                let (task, ..) = entry.item.into_task(entry.priority);
+                let (task, _) = entry.item.into_task(entry.priority);
                 Some(self.fail(task, error, attempts, progress))
             }
         }
