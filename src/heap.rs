@@ -3,8 +3,8 @@
 //!
 //! Programs use a handful of priorities, or about as many as they have items.
 //! A handful lies in [`levels`](crate::levels), where the depth of the queue
-//! costs nothing; once there is no place for another level, new priorities go
-//! to a [`tree`](crate::tree), until that has run empty.
+//! costs nothing. While every level has items, new priorities go to a
+//! [`tree`](crate::tree), and so do those that follow until it has run empty.
 //!
 //! A priority is never in both: a level is only made while the tree is empty,
 //! and as long as it has its level nothing of its priority goes elsewhere.

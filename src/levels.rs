@@ -18,10 +18,9 @@ const FEW: usize = 8;
 /// these, and otherwise gives all of it back.
 pub(crate) const KEPT_CAPACITY: usize = 1024;
 
-/// Up to `FEW` levels, sorted by priority. Those that run empty keep their
-/// place, so that a queue that hovers around empty finds its levels, and their
-/// memory, where they were. Once all places are taken new ones are given only
-/// when all levels are empty.
+/// Up to `FEW` levels, sorted by priority. One that runs empty keeps its place
+/// until another priority needs it, so that a queue that hovers around empty finds
+/// its levels, and their memory, where they were.
 ///
 /// What is written often comes first, and what is only read, or seldom needed, last.
 #[repr(C)]
@@ -72,16 +71,14 @@ impl<T> Levels<T> {
 
     /// Makes a level for a priority that has none, if there is a place for it.
     pub(crate) fn add_level(&mut self, priority: i32) -> Option<usize> {
-        let mut end = usize::from(self.used);
-        if end == FEW {
-            if self.occupied != 0 {
+        if usize::from(self.used) == FEW {
+            let vacant = self.occupied.trailing_ones() as usize;
+            if vacant == FEW {
                 return None;
             }
-            end = 0;
-            self.used = 0;
-            self.priorities = [i32::MAX; FEW];
+            self.remove_level(vacant);
         }
-        let place = self.rank(priority);
+        let (place, end) = (self.rank(priority), usize::from(self.used));
         // What comes round from the end is not in use.
         self.levels[place..=end].rotate_right(1);
         self.priorities[place..=end].rotate_right(1);
@@ -93,6 +90,19 @@ impl<T> Levels<T> {
         self.marked = make_room(self.marked);
         self.used += 1;
         Some(place)
+    }
+
+    /// Takes the place from a level that has run empty. All places are in use.
+    fn remove_level(&mut self, place: usize) {
+        self.levels[place..].rotate_left(1);
+        self.priorities[place..].rotate_left(1);
+        self.returns[place..].rotate_left(1);
+        self.priorities[FEW - 1] = i32::MAX;
+        let below = (1 << place) - 1;
+        let close_up = |bits: u8| bits & below | (bits >> 1) & !below;
+        self.occupied = close_up(self.occupied);
+        self.marked = close_up(self.marked);
+        self.used -= 1;
     }
 
     /// Puts an item at the back of the level at a place.
@@ -119,7 +129,7 @@ impl<T> Levels<T> {
             return 0;
         }
         let returns = self.returns[place].pop();
-        if self.returns[place].are_none() {
+        if self.returns[place].is_empty() {
             self.marked &= !(1 << place);
         }
         returns
@@ -213,19 +223,22 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_place_for_a_ninth_until_all_are_empty() {
-        let mut levels = Levels::new();
-        for priority in [3, 1, 4, 0, 5, 9, 2, 6] {
-            assert!(levels.push_new(priority, priority));
+    fn a_ninth_takes_the_place_of_one_that_has_run_empty() {
+        for ninth in [-1, 7, i32::MAX] {
+            let mut levels = Levels::new();
+            for priority in [3, 1, 4, 0, 5, 9, 2, 6] {
+                assert!(levels.push_new(priority, priority));
+            }
+            assert!(!levels.push_new(ninth, ninth));
+            assert_eq!([9, 6].map(Some), [(); 2].map(|()| levels.pop_item()));
+            assert!(levels.push_new(6, 6), "it has kept its place");
+            assert!(levels.push_new(ninth, ninth), "it has that of 9");
+            assert!(!levels.push_new(9, 9));
+            let mut expected = [0, 1, 2, 3, 4, 5, 6, ninth];
+            expected.sort_unstable_by(|one, other| other.cmp(one));
+            let order: Vec<i32> = std::iter::from_fn(|| levels.pop_item()).collect();
+            assert_eq!(order, expected);
         }
-        for expected in [9, 6, 5, 4, 3, 2, 1, 0] {
-            assert!(!levels.push_new(7, 7));
-            assert_eq!(levels.top(), Some(expected));
-            assert_eq!(levels.pop_item(), Some(expected));
-        }
-        assert_eq!(levels.top(), None);
-        assert!(levels.push_new(7, 7));
-        assert_eq!(levels.top(), Some(7));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! No result is dropped under the lock, for its destructor is the user's, and
 //! none is sent once there are receivers, for that may wake one.
 
+use crate::contain::discard;
 use crate::sync::{self, Mutex, Receiver, Sender};
 
 pub(crate) struct Outbox<T> {
@@ -94,13 +95,13 @@ impl<T> Outbox<T> {
     pub(crate) fn end(&self) {
         let mut contents = self.contents.lock();
         contents.has_ended = true;
-        // Dropped outside the lock: with it may go what nobody received.
         let sender = match &contents.sink {
             Sink::Stream(_) => std::mem::replace(&mut contents.sink, Sink::Nowhere),
             _ => Sink::Nowhere,
         };
         drop(contents);
-        drop(sender);
+        // With it may go what nobody received, if the last receiver goes just now.
+        discard(sender);
     }
 
     /// A receiver of all that was not taken and all that comes.

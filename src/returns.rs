@@ -22,7 +22,7 @@ impl Returns {
     }
 
     /// Whether nothing in the line has come back.
-    pub(crate) fn are_none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.reach == 0
     }
 
@@ -67,7 +67,7 @@ mod tests {
             }
         }
         assert_eq!(line.map(|_| returns.pop()), line);
-        assert!(returns.are_none());
+        assert!(returns.is_empty());
     }
 
     proptest! {
@@ -86,7 +86,7 @@ mod tests {
                         naive.push_back(step - 1);
                     }
                 }
-                prop_assert_eq!(returns.are_none(), naive.iter().all(|times| *times == 0));
+                prop_assert_eq!(returns.is_empty(), naive.iter().all(|times| *times == 0));
             }
         }
     }

@@ -27,7 +27,8 @@ pub(crate) struct Shared<P> {
     pub(crate) cancel_token: CancelToken,
     /// Set before the queue is handed out, and asked by nobody before that.
     workers: OnceLock<Box<[thread::ThreadId]>>,
-    /// Gone once the workers have left, so that the stream of results ends.
+    /// Taken by the first worker that leaves, for nothing is left to cancel then: it must
+    /// not keep the stream of results from its end.
     publisher: Mutex<Option<Arc<dyn PublishAborted<P>>>>,
 }
 
@@ -102,6 +103,9 @@ impl<P> Shared<P> {
                 publisher.aborted(entry);
             }
         }
+        // Before they are settled: after that `drain` may return, and the stream of
+        // results has ended by then.
+        drop(publisher);
         if count > 0 {
             self.monitor.settle(Settled::Aborted, count);
         }

@@ -122,7 +122,7 @@ impl<W> Sleepers<W> {
     }
 
     #[inline]
-    pub(crate) fn are_none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
@@ -133,7 +133,7 @@ impl<W> Sleepers<W> {
     }
 
     /// Whether submitters need not be told of every slot that gets free.
-    pub(crate) fn may_be_patient(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         self.lines.much_room > 1
     }
 
@@ -156,7 +156,7 @@ impl<W> Sleepers<W> {
     /// Whether a thread may go ahead of those who wait.
     #[inline]
     pub(crate) fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
-        self.are_none() || self.lines.of(side).lets_pass(turn)
+        self.is_empty() || self.lines.of(side).lets_pass(turn)
     }
 
     /// A thread went ahead.
@@ -165,7 +165,7 @@ impl<W> Sleepers<W> {
         if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
             *busy = true;
         }
-        if !self.are_none() {
+        if !self.is_empty() {
             self.lines.of(side).passed(turn);
         }
     }
@@ -184,7 +184,7 @@ impl<W> Sleepers<W> {
         next_due: Option<Instant>,
         now: impl FnOnce() -> Instant,
     ) -> (Ticket, Option<Instant>) {
-        let may_be_patient = self.may_be_patient();
+        let is_large = self.is_large();
         let lines = &mut *self.lines;
         if side == Side::Space && !lines.space.is_waited_in() {
             lines.refilling = false;
@@ -195,7 +195,7 @@ impl<W> Sleepers<W> {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
                 lines.watch = Some(Watch { ticket, due });
             }),
-            Side::Space if may_be_patient => lines.grace(earlier, ticket, deadline, now),
+            Side::Space if is_large => lines.grace(earlier, ticket, deadline, now),
             Side::Space | Side::Idle | Side::Delay => None,
         };
         (ticket, alarm.into_iter().chain(deadline).min())
@@ -219,13 +219,13 @@ impl<W> Sleepers<W> {
             *busy = was_called && slept_shortly;
         }
         self.count -= 1;
-        let may_be_patient = self.may_be_patient();
+        let is_large = self.is_large();
         let lines = &mut *self.lines;
         lines.of(side).leave(ticket);
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
         }
-        if side == Side::Space && may_be_patient && earlier.is_some() {
+        if side == Side::Space && is_large && earlier.is_some() {
             lines.impatient -= 1;
         }
         let was_patient = side == Side::Space && lines.patient == Some(ticket);

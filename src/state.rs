@@ -150,7 +150,7 @@ impl<T, W> State<T, W> {
 
     /// Whether submitters need not be told of every slot that gets free.
     pub(crate) fn is_large(&self) -> bool {
-        self.sleepers.may_be_patient()
+        self.sleepers.is_large()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -456,7 +456,7 @@ impl<T, W> State<T, W> {
     /// Whether there may be somebody to wake.
     #[inline]
     pub(crate) fn has_sleepers(&self) -> bool {
-        !self.sleepers.are_none()
+        !self.sleepers.is_empty()
     }
 
     /// Who must be woken. To be asked at the end of every critical section, if

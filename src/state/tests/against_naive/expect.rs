@@ -113,7 +113,7 @@ impl Machine {
 
         let asleep = self.lines.iter().flatten().count();
         let sleepers = asleep + self.called.len();
-        assert_eq!(self.state.sleepers.are_none(), sleepers == 0);
+        assert_eq!(self.state.sleepers.is_empty(), sleepers == 0);
 
         let nobody = |side: Side| self.line(side).is_empty();
         // work
