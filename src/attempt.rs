@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel_token::CancelToken;
@@ -11,13 +12,15 @@ use crate::error::SubmitError;
 use crate::monitor::{Terms, Wait};
 use crate::shared::Shared;
 use crate::state::{Door, Refusal};
+use crate::submitter::Submitter;
 use crate::task::{Task, TaskId};
 
 /// One call of the handler for one task. Derefs to the [`Task`], of which
 /// [`retries`](Task::retries) is what was set for this task alone, if anything was.
 ///
 /// It stays on its worker's thread. Threads that help the handler borrow
-/// `&attempt.payload` and take a [`cancel_token`](Self::cancel_token).
+/// `&attempt.payload`, if it is `Sync`, and take a [`cancel_token`](Self::cancel_token)
+/// or a [`submitter`](Self::submitter).
 ///
 /// # Examples
 ///
@@ -44,7 +47,7 @@ pub struct Attempt<'a, P> {
     task: &'a Task<P>,
     number: u32,
     retries: u32,
-    shared: &'a Shared<P>,
+    shared: &'a Arc<Shared<P>>,
     mark: Cell<Mark>,
 }
 
@@ -59,7 +62,12 @@ pub(crate) enum Mark {
 }
 
 impl<'a, P> Attempt<'a, P> {
-    pub(crate) fn new(shared: &'a Shared<P>, task: &'a Task<P>, number: u32, retries: u32) -> Self {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared<P>>,
+        task: &'a Task<P>,
+        number: u32,
+        retries: u32,
+    ) -> Self {
         Self {
             task,
             number,
@@ -126,6 +134,15 @@ impl<'a, P> Attempt<'a, P> {
     /// ```
     pub fn cancel_token(&self) -> CancelToken {
         self.shared.cancel_token.clone()
+    }
+
+    /// A submitter for threads that help this handler, or for what outlives it.
+    ///
+    /// What it submits comes from outside: it waits for room, and a queue that is closed
+    /// refuses it. A handler that waits for a thread that waits for room waits for itself
+    /// if all workers do so.
+    pub fn submitter(&self) -> Submitter<P> {
+        Submitter::new(Arc::clone(self.shared))
     }
 
     /// Says that trying again will not help, and hands the error back: for

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use crate::sync::AtomicBool;
 
-/// A flag for the helper threads of a handler: whether the queue has been
-/// cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token) creates
-/// one. Cheap to clone.
+/// A flag for the helper threads of a handler, and for producers: whether the queue has
+/// been cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token) and
+/// [`Submitter::cancel_token`](crate::Submitter::cancel_token) create one. Cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct CancelToken {
     /// A hint: nothing in the queue is decided by it.

@@ -143,6 +143,10 @@ impl<P> SubmitError<P> {
 
     /// The same error around a task without its payload: one that fits into
     /// `Box<dyn Error + Send + Sync>` whatever the payload is.
+    ///
+    /// # Panics
+    ///
+    /// If the payload's destructor does.
     #[must_use]
     pub fn without_task(self) -> SubmitError<()> {
         match self {
@@ -227,6 +231,10 @@ pub struct SubmitAllError<P> {
 impl<P> SubmitAllError<P> {
     /// The same error around tasks without their payloads, as
     /// [`SubmitError::without_task`].
+    ///
+    /// # Panics
+    ///
+    /// If a payload's destructor does.
     #[must_use]
     pub fn without_tasks(self) -> SubmitAllError<()> {
         SubmitAllError {

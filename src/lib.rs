@@ -64,7 +64,7 @@
 
 // Code map. Each room imports only from those above it in this list.
 //
-//   task, backoff, options, result, error, stats    nouns
+//   task, backoff, result, error, options, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   entry           an item, its priority, and how often it came back
 //   returns, levels, tree, heap              stable priority order
@@ -80,8 +80,9 @@
 //   cancel_token    the hint that a queue was cancelled
 //   job             a task on the shelf
 //   outbox          where results lie
-//   shared, publisher, attempt, worker       a worker's cycle
-//   submitter, task_queue                    the bakery
+//   shared, submitter, attempt               what a task queue is to those who submit
+//   publisher, worker                        a worker's cycle
+//   task_queue                               the bakery
 //   model           what a model decides (with loom or shuttle only)
 
 mod attempt;

@@ -275,7 +275,8 @@ impl<T> PriorityQueue<T> {
 
     /// Takes up to `limit` items at once, in order, and appends them to
     /// `buffer`; blocks until there is one. Returns how many; 0 means that
-    /// nothing can come any more, or that `limit` is 0.
+    /// nothing can come any more, or that `limit` is 0, or the buffer full (of
+    /// `usize::MAX` items without a size).
     ///
     /// As with [`pop`](Self::pop), a closed queue goes on while a lease may come
     /// back, and a thread that holds a lease must not call this.
@@ -293,9 +294,10 @@ impl<T> PriorityQueue<T> {
     /// # Ok::<(), taskshelf::PushAllError<char>>(())
     /// ```
     pub fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
-        match limit {
+        // Even items without a size are counted. Found out here, not under the lock.
+        match limit.min(usize::MAX - buffer.len()) {
             0 => 0,
-            _ => self.monitor.pop_many(buffer, limit).unwrap_or(0),
+            limit => self.monitor.pop_many(buffer, limit).unwrap_or(0),
         }
     }
 

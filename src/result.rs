@@ -85,6 +85,22 @@ pub struct Failure<P, E> {
     pub error: TaskError<E>,
 }
 
+impl<P, E> Failure<P, E> {
+    /// The same failure of a task without its payload: one that fits into
+    /// `Box<dyn Error + Send + Sync>` whatever the payload is.
+    ///
+    /// # Panics
+    ///
+    /// If the payload's destructor does.
+    #[must_use]
+    pub fn without_task(self) -> Failure<(), E> {
+        Failure {
+            task: Box::new(self.task.map(drop)),
+            error: self.error,
+        }
+    }
+}
+
 /// Why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,6 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cancel_token::CancelToken;
 use crate::chunks::Chunks;
 use crate::contain::report;
 use crate::error::{SubmitAllError, SubmitError, Submitted, SubmittedAll};
@@ -280,6 +281,12 @@ impl<P> Submitter<P> {
     /// dropped here; their destructors must not wait for the queue.
     pub fn cancel(&self) {
         self.shared.cancel();
+    }
+
+    /// Tells, for as long as it is kept, whether the queue has been cancelled: for
+    /// producers that had better stop then.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.shared.cancel_token.clone()
     }
 
     /// How many tasks there is room for.

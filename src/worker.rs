@@ -136,7 +136,7 @@ where
                     return self.put_back(entry, error, progress, due);
                 }
                 RetryWaits::HoldWorker => {
-                    if let Some(error) = self.hold(error, due) {
+                    if let Err(error) = self.hold(error, due) {
                         return Some(self.fail(task, error, number, progress));
                     }
                     number = number.saturating_add(1);
@@ -199,19 +199,19 @@ where
         }
     }
 
-    /// Sits out the delay after a failed attempt. `Some` if no other follows: what to
+    /// Sits out the delay after a failed attempt. An error if no other follows: what to
     /// publish the task with.
-    fn hold(&self, error: TaskError<E>, due: Due) -> Option<TaskError<E>> {
+    fn hold(&self, error: TaskError<E>, due: Due) -> Result<(), TaskError<E>> {
         match self.shared.monitor.hold(due) {
             DelayEnd::Due => {
                 discard(error);
-                None
+                Ok(())
             }
             DelayEnd::Aborted => {
                 discard(error);
-                Some(TaskError::Aborted)
+                Err(TaskError::Aborted)
             }
-            DelayEnd::Refused => Some(error),
+            DelayEnd::Refused => Err(error),
         }
     }
 

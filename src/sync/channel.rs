@@ -159,6 +159,11 @@ impl<T> Receiver<T> {
         self.0.lock().queue.len()
     }
 
+    /// Whether the two receive from the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether no value waits to be taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

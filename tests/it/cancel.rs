@@ -543,3 +543,22 @@ fn abort_goes_through_with_everything_going_on_at_once() {
         });
     }
 }
+
+#[test]
+fn a_producers_token_tells_of_a_cancel_and_of_nothing_else() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| Ok::<_, ()>(attempt.payload),
+            QueueOptions::new(1, 1),
+        )
+        .unwrap();
+        let submitter = queue.submitter();
+        let token = submitter.cancel_token();
+        queue.close();
+        assert!(!token.is_cancelled());
+        submitter.cancel();
+        assert!(token.is_cancelled());
+        drop(queue);
+        assert!(token.is_cancelled() && submitter.cancel_token().is_cancelled());
+    });
+}

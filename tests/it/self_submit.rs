@@ -332,6 +332,50 @@ fn an_own_submitter_is_refused_like_any_other_once_closed() {
 }
 
 #[test]
+fn a_handlers_helper_submits_through_a_submitter_of_the_attempt() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| {
+                if attempt.payload > 0 {
+                    let (child, submitter) = (attempt.payload - 1, attempt.submitter());
+                    let helper = thread::spawn(move || submitter.submit(child).map(drop));
+                    helper.join().expect("it does not panic")?;
+                }
+                Ok::<_, SubmitError<u32>>(attempt.payload)
+            },
+            QueueOptions::new(1, 1),
+        )
+        .unwrap();
+        queue.submit(3).unwrap();
+        queue.wait_idle();
+        assert_eq!(sorted_values(queue.drain()), [0, 1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_submitter_of_the_attempt_knows_its_own_worker() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| match attempt.payload {
+                0 => {
+                    attempt.try_submit(1).expect("there is room");
+                    let error = attempt.submitter().submit(2).expect_err("it is full");
+                    Ok::<_, ()>(error.is_would_deadlock())
+                }
+                _ => Ok(true),
+            },
+            QueueOptions::new(1, 1),
+        )
+        .unwrap();
+        queue.submit(0).unwrap();
+        queue.wait_idle();
+        let results = queue.drain();
+        assert_eq!(results.len(), 2);
+        assert!(results.iter().all(|result| result.outcome == Ok(true)));
+    });
+}
+
+#[test]
 fn another_queues_worker_may_wait_for_room() {
     within_seconds(|| {
         let inner = TaskQueue::new(

@@ -1,5 +1,7 @@
 //! What the types around a task queue say of themselves.
 
+use std::cell::Cell;
+use std::error::Error;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -107,6 +109,23 @@ fn a_refusal_without_its_task_says_the_same_of_a_task_like_it() {
         assert_eq!(error.clone().without_task(), expected);
         assert_eq!(error.into_task(), task());
     }
+}
+
+#[test]
+fn a_failure_without_its_payload_goes_where_errors_go() {
+    within_seconds(|| {
+        let queue = TaskQueue::new(
+            |_: &Attempt<'_, Cell<u8>>| Err::<(), _>("no tea"),
+            QueueOptions::new(1, 1).max_retries(0),
+        )
+        .unwrap();
+        queue
+            .submit(Task::new(Cell::new(7)).with_id("urn"))
+            .unwrap();
+        let failure = queue.drain().remove(0).outcome.unwrap_err().without_task();
+        let error: Box<dyn Error + Send + Sync> = failure.into();
+        assert_eq!(error.to_string(), "task urn: no tea");
+    });
 }
 
 #[test]

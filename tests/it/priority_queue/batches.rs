@@ -34,6 +34,18 @@ fn pop_many_without_a_limit_takes_what_is_there() {
 }
 
 #[test]
+fn a_full_buffer_of_items_without_a_size_takes_no_more() {
+    within(|| {
+        let queue = PriorityQueue::new(5);
+        queue.push_all([(0, ()); 5]).unwrap();
+        let mut buffer = vec![(); usize::MAX - 3];
+        assert_eq!(queue.pop_many(&mut buffer, 5), 3);
+        assert_eq!(queue.pop_many(&mut buffer, 5), 0);
+        assert_eq!(queue.pop_many(&mut Vec::new(), 5), 2);
+    });
+}
+
+#[test]
 fn pop_many_of_none_does_not_wait() {
     within(|| {
         let queue = PriorityQueue::<u8>::new(5);
