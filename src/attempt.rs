@@ -199,7 +199,8 @@ impl<'a, P> Attempt<'a, P> {
 
     /// Submits a task to this queue. Never blocks: the task is accepted even
     /// beyond the queue's capacity, and even while the queue drains. Submitters outside
-    /// that wait for room go on waiting until there is some again.
+    /// that wait for room go on waiting until there is some again, and a queue whose
+    /// handlers never cease to submit is never drained.
     ///
     /// It stays accepted if this attempt fails: if the task is retried, its next
     /// attempt will submit the other again.
@@ -233,8 +234,8 @@ impl<'a, P> Attempt<'a, P> {
         self.submit_through(Door::InsideUnbounded, task.into())
     }
 
-    /// Submits a task to this queue if there is room that is not promised to a submitter
-    /// that waits. Never blocks, and works even while the queue drains.
+    /// Submits a task to this queue if there is room, as
+    /// [`Submitter::try_submit`]. Never blocks, and works even while the queue drains.
     ///
     /// Like one of [`submit`](Self::submit) it stays accepted if this attempt
     /// fails.

@@ -100,7 +100,7 @@ impl Backoff {
     /// attempt. There is no cap unless one is set.
     ///
     /// It is called on the worker, outside the queue's lock. If it panics, the
-    /// task is settled as panicked.
+    /// task is settled as panicked, with that message in place of the handler's error.
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         Self::new(Curve::Custom(Arc::new(delay)), Duration::MAX)
     }

@@ -40,7 +40,7 @@ pub enum BuildError {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Submitted<P> {
-    /// The task got in; there will be one result with this id.
+    /// The task got in, and its one result will carry this id.
     Accepted(TaskId),
     /// The queue was full and its strategy is to drop: here is the task.
     Dropped(Task<P>),
@@ -221,7 +221,7 @@ impl<P> fmt::Debug for SubmittedAll<P> {
 pub struct SubmitAllError<P> {
     /// How many got in.
     pub accepted: usize,
-    /// Why no more did.
+    /// Why no more did. The task in it is a blank one.
     pub error: SubmitError<()>,
     /// Everything that was pulled from the iterator and did not get in, in
     /// order; what a strategy had dropped before is among it.

@@ -27,18 +27,22 @@
 //! - [`PriorityQueue`] is the shelf alone, for programs that have threads of
 //!   their own and would otherwise use a channel.
 //!
+//! How to receive results while tasks run, to answer whoever asked, to keep a connection
+//! for each worker or to test a handler: see [`recipes`].
+//!
 //! # What holds
 //!
 //! - Every accepted task has exactly one result; every refused one is handed
-//!   back. [`TaskQueue::stats`] is exact: *accepted = ready + waiting + running
-//!   \+ settled* in every snapshot.
+//!   back, unless the iterator it came from panics. [`TaskQueue::stats`] is exact:
+//!   *accepted = ready + waiting + running + settled* in every snapshot.
 //! - The greatest priority first; equal priorities in the order accepted.
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger.
 //! - A panic of yours on a worker is contained: the worker lives on. (That needs
 //!   `panic = "unwind"`, which is the default. The process's panic hook is called
 //!   all the same. In the destructor of a thread-local no panic can be contained: it
-//!   aborts the process.)
+//!   aborts the process. And a `std::sync::Mutex` that a handler holds when it panics is
+//!   poisoned for those that come after.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
 //!   a busy one looks again for some tens of microseconds at the most, and then
 //!   sleeps.
@@ -50,7 +54,7 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
-//! | warn | tasks were dropped by their queue's strategy; a task failed for good where results are discarded; a queue was dropped with results that nobody took, or on its own worker |
+//! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received yet, or on its own worker |
 //! | debug | an attempt failed and is to be followed by another, and when |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
@@ -84,6 +88,7 @@
 //   publisher, worker                        a worker's cycle
 //   task_queue                               the bakery
 //   model           what a model decides (with loom or shuttle only)
+//   recipes         documentation only
 
 mod attempt;
 mod backoff;
@@ -120,6 +125,8 @@ mod worker;
 
 #[cfg(any(loom, shuttle))]
 pub mod model;
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
 
 /// Its example is tested with the others.
 #[cfg(doctest)]

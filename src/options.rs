@@ -4,7 +4,8 @@ use crate::backoff::Backoff;
 use crate::error::BuildError;
 
 /// What `submit` does while the queue is full: while there is no room, or what there is
-/// is promised to submitters that wait for it.
+/// is kept for submitters that wait, which it is once 16,384 others have gone ahead of
+/// them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackpressureStrategy {
@@ -14,7 +15,8 @@ pub enum BackpressureStrategy {
     #[default]
     Block,
     /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped)
-    /// and log a warning.
+    /// and log a warning. (A logger that submits to the same queue must use `try_submit`,
+    /// which logs nothing.)
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
     Error,
@@ -25,7 +27,8 @@ pub enum BackpressureStrategy {
 #[non_exhaustive]
 pub enum ResultsPolicy {
     /// They are kept until somebody takes them: memory grows with the number
-    /// of tasks whose results nobody has received.
+    /// of tasks whose results nobody has received. To bound it, receive results where
+    /// you submit: see [`recipes`](crate::recipes).
     #[default]
     Keep,
     /// They are dropped as soon as they are counted, for queues that live for

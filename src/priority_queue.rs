@@ -34,8 +34,8 @@ use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
 /// Priorities are strict: as long as more important items keep coming, less
 /// important ones wait. Threads that wait, though, are served in turn. Others that come
 /// just when there is room, or an item, may get ahead of them, but no more than 16,384
-/// in a row: then what there is is kept for those who wait, and a `try_` form may report
-/// full beside room, or empty beside items.
+/// in a row: after that, room and items are kept for the threads that wait, and a `try_`
+/// form may report full beside room, or empty beside items.
 ///
 /// # Examples
 ///
@@ -166,13 +166,14 @@ impl<T> PriorityQueue<T> {
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled
     /// from it before any of them is put in, so it must not wait for something to
-    /// become of an earlier one. If the iterator panics, what it had yielded is put in
+    /// become of an earlier one, and one that trickles keeps up to 63 of them from the
+    /// consumers. If the iterator panics, what it had yielded is put in
     /// before the panic goes on; if the queue is closed it is lost with it. A panic of
     /// the iterator's destructor is logged, and goes no further.
     ///
     /// # Errors
     ///
-    /// If the queue is closed: how many items got in, and those that were
+    /// If the queue is closed and there was anything to put in: how many items got in, and those that were
     /// pulled from the iterator and did not. What was not pulled yet goes with the
     /// iterator; to keep it, push `iterator.by_ref()`.
     ///
@@ -391,9 +392,10 @@ impl<T> PriorityQueue<T> {
         leftover.into_entries().map(|entry| entry.item).collect()
     }
 
-    /// A guard that closes the queue when it is dropped, so that a producer
-    /// that panics does not leave the consumers waiting for ever, nor a consumer
-    /// that panics the producers. The first of several guards to be dropped
+    /// A guard that closes the queue when it is dropped, so that a producer that panics,
+    /// or returns early with `?`, does not leave the consumers waiting for ever, nor such
+    /// a consumer the producers. A thread that produces in the scope its consumers run in
+    /// needs one as well: the scope ends when they do. The first of several guards to be dropped
     /// closes the queue for all: where several producers share a queue, hold one
     /// guard around the scope that they all run in.
     ///
@@ -415,6 +417,17 @@ impl<T> PriorityQueue<T> {
     ///     });
     ///     assert_eq!(queue.iter().count(), 20);
     /// });
+    ///
+    /// let numbers = PriorityQueue::new(4);
+    /// let outcome = thread::scope(|scope| {
+    ///     let _close = numbers.close_on_drop();
+    ///     scope.spawn(|| numbers.iter().sum::<u32>());
+    ///     for text in ["1", "2", "three"] {
+    ///         numbers.push(0, text.parse::<u32>()?).expect("it is open");
+    ///     }
+    ///     Ok::<_, std::num::ParseIntError>(())
+    /// });
+    /// assert!(outcome.is_err());
     /// ```
     pub fn close_on_drop(&self) -> CloseOnDrop<'_, T> {
         CloseOnDrop { queue: self }

@@ -41,8 +41,8 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// submitted again and then keeps its id.
 ///
 /// A task whose result somebody has received is no part of the queue: `wait_idle` and
-/// `drain` do not wait for what its receiver does with it. Who submits dead letters again
-/// must know by other means when to close the queue: by counting, say.
+/// `drain` do not wait for what its receiver does with it. A program that submits dead
+/// letters again must know by other means when to close the queue: by counting, say.
 ///
 /// # Examples
 ///
@@ -108,9 +108,11 @@ pub enum TaskError<E> {
     /// The last attempt returned this error.
     Failed(E),
     /// The last attempt panicked with this message, or the custom backoff that
-    /// was asked about the next did.
+    /// was asked about the next did. A panic whose payload is no text has the message
+    /// "the panic has no message".
     Panicked(String),
-    /// The queue was cancelled before the task's first, or next, attempt.
+    /// The queue was cancelled before the task's first, or next, attempt. The error of
+    /// an attempt before that is gone by then.
     Aborted,
 }
 
@@ -149,7 +151,8 @@ impl<E: fmt::Display> fmt::Display for TaskError<E> {
     }
 }
 
-/// Ends the chain of sources, like that of [`Failure`].
+/// Ends the chain of sources, like that of [`Failure`]: [`TaskError::failed`] gets at the
+/// handler's error and at what caused it.
 impl<E: fmt::Debug + fmt::Display> Error for TaskError<E> {}
 
 impl<P, E: fmt::Debug> fmt::Debug for Failure<P, E> {

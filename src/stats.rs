@@ -49,8 +49,8 @@ pub struct Stats {
     pub retries: u64,
     /// Tasks handed back by [`BackpressureStrategy::Drop`](crate::BackpressureStrategy::Drop).
     pub dropped: u64,
-    /// Tasks handed back as an error: full, closed, timed out, or bound to
-    /// deadlock.
+    /// Tasks refused with an error: full, closed, timed out, or bound to
+    /// deadlock. They were handed back, unless the iterator they came from panicked.
     pub refused: u64,
 }
 

@@ -21,7 +21,8 @@ use crate::task::{Task, TaskId};
 /// types of its results. Cheap to clone.
 ///
 /// It does not keep the queue alive: once the queue is drained or dropped,
-/// every submit says [`Closed`](SubmitError::Closed).
+/// every submit says [`Closed`](SubmitError::Closed). It can [close](Self::close) and
+/// [cancel](Self::cancel) the queue for all.
 ///
 /// # Examples
 ///
@@ -66,8 +67,9 @@ impl<P> Submitter<P> {
     /// A payload that must be inferred or coerced (`.into()`, `.collect()`, a
     /// `Box<dyn Trait>`) needs its type: `submit::<P>(..)`.
     ///
-    /// Submitters that have to wait are let in in turn, though others that come just
-    /// when there is room may get ahead, 16,384 in a row at the most. (What handlers
+    /// Submitters that have to wait are let in in the order in which they came, whatever the
+    /// priority of their tasks, though others that come just when there is room may get
+    /// ahead, 16,384 in a row at the most. (What handlers
     /// [submit](crate::Attempt::submit) goes in ahead of all of them, for as long as they
     /// do.) In a queue with a capacity of 256 or more a free slot may wait for a
     /// millisecond, or until half of the queue is free, before somebody who sleeps is
@@ -109,7 +111,8 @@ impl<P> Submitter<P> {
     }
 
     /// Submits a task if there is room now. Never blocks, whatever the
-    /// strategy. A slot that is promised to a submitter that waits is not free.
+    /// strategy. It may go ahead of submitters that wait, 16,384 times in a row at the
+    /// most; then the room there is is kept for them.
     ///
     /// # Errors
     ///
@@ -119,7 +122,8 @@ impl<P> Submitter<P> {
     }
 
     /// Submits a task; waits for room, whatever the strategy, but no longer
-    /// than `timeout`. A timeout too long for an [`Instant`] means no limit.
+    /// than `timeout`. A timeout too long for an [`Instant`] means no limit. What it
+    /// returns is never [`Dropped`](Submitted::Dropped).
     ///
     /// # Errors
     ///
@@ -136,7 +140,7 @@ impl<P> Submitter<P> {
     }
 
     /// Submits a task; waits for room, whatever the strategy, but not beyond
-    /// `deadline`.
+    /// `deadline`. What it returns is never [`Dropped`](Submitted::Dropped).
     ///
     /// # Errors
     ///
@@ -157,14 +161,15 @@ impl<P> Submitter<P> {
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled
     /// from it before any of them is submitted, so it must not wait for something
-    /// to become of an earlier one. If the iterator panics, what it had yielded is
+    /// to become of an earlier one, and one that trickles keeps up to 63 of them from
+    /// the workers. If the iterator panics, what it had yielded is
     /// submitted before the panic goes on; what is refused then is lost with it. A panic
     /// of the iterator's destructor is logged, and goes no further.
     ///
     /// # Errors
     ///
-    /// As for [`submit`](Self::submit): how many tasks got in, why no more did,
-    /// and those that were pulled from the iterator and did not. What was not pulled
+    /// As for [`submit`](Self::submit), if there was anything to submit: how many tasks got
+    /// in, why no more did, and those that were pulled from the iterator and did not. What was not pulled
     /// yet goes with the iterator; to keep it, submit `iterator.by_ref()`.
     ///
     /// # Panics
@@ -247,7 +252,7 @@ impl<P> Submitter<P> {
         }
     }
 
-    /// Asked only by who is about to wait without a limit.
+    /// Asked only before a wait without a limit.
     fn deadlock_check(&self) -> impl Fn() -> bool + '_ {
         || self.shared.is_own_worker()
     }
@@ -264,21 +269,21 @@ impl<P> Submitter<P> {
         );
     }
 
-    /// Refuses new tasks from now on, those of blocked submitters too. What was
-    /// accepted goes on. Returns whether this call was the one that closed the
-    /// queue.
+    /// Refuses new tasks from now on, those of blocked submitters too, but not what
+    /// handlers [submit](crate::Attempt::submit). What was accepted goes on. Returns whether
+    /// this call was the one that closed the queue.
     pub fn close(&self) -> bool {
         self.shared.monitor.close()
     }
 
-    /// Whether the queue refuses new tasks.
+    /// Whether the queue refuses new tasks from outside.
     pub fn is_closed(&self) -> bool {
         self.shared.monitor.is_closed()
     }
 
     /// Ends the queue early: see [`TaskQueue::cancel`](crate::TaskQueue::cancel).
-    /// Where results are discarded, the payloads of the tasks that it ends are
-    /// dropped here; their destructors must not wait for the queue.
+    /// Where results are discarded, or can no longer be received, the payloads of the
+    /// tasks that it ends are dropped here; their destructors must not wait for the queue.
     pub fn cancel(&self) {
         self.shared.cancel();
     }
@@ -294,7 +299,8 @@ impl<P> Submitter<P> {
         self.shared.capacity
     }
 
-    /// A consistent snapshot of the queue's counters, taken under one lock.
+    /// A consistent snapshot of the queue's counters, taken under one lock. It can be
+    /// had also after the queue was drained or dropped.
     pub fn stats(&self) -> Stats {
         self.shared.monitor.snapshot()
     }

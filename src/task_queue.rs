@@ -34,7 +34,7 @@ use crate::worker::Worker;
 ///   (see [`RetryWaits`](crate::RetryWaits)), and it takes up room in the
 ///   queue, so that an outage slows submitters down.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
-///   handed back to its submitter.
+///   handed back to its submitter (unless the iterator it came from panics).
 /// - An idle queue makes no wake-ups.
 ///
 /// # Ways to stop
@@ -42,16 +42,22 @@ use crate::worker::Worker;
 /// | call | new tasks | ready and waiting tasks | running attempts | returns |
 /// | --- | --- | --- | --- | --- |
 /// | [`close`](Self::close) | refused | finish | finish | at once |
-/// | [`drain`](Self::drain) | refused | finish, after their delays | finish | all results, threads joined |
+/// | [`drain`](Self::drain) | refused | finish, after their delays | finish | all results not received yet, threads joined |
 /// | [`drain_timeout`](Self::drain_timeout) | refused | the same | finish | the same, or the queue if time runs out |
-/// | [`cancel`](Self::cancel) | refused | settled unrun, at once | finish, and are not retried | at once |
-/// | [`abort`](Self::abort) | refused | settled unrun, at once | finish, and are not retried | all results, threads joined |
+/// | [`cancel`](Self::cancel) | refused | settled as aborted, without another attempt | finish, and are not retried | at once |
+/// | [`abort`](Self::abort) | refused | settled as aborted, without another attempt | finish, and are not retried | all results not received yet, threads joined |
 /// | drop | refused | as `drain`; as `abort` while unwinding | finish | threads joined |
 /// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log |
+///
+/// New tasks are those from outside: what handlers [submit](Attempt::submit) is accepted
+/// until the queue is cancelled.
 ///
 /// A thread cannot be killed: for a handler that never returns, `drain`,
 /// `abort` and drop wait for ever, and `drain_timeout` hands the queue back. A
 /// handler that runs for long should look at [`Attempt::is_cancelled`].
+///
+/// Where another thread receives the [results](Self::results), do not drain: it would take
+/// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
 ///
 /// # Handlers that consume their payload
 ///
@@ -87,16 +93,17 @@ pub struct TaskQueue<P, R, E> {
 impl<P, R, E> TaskQueue<P, R, E> {
     /// Builds a queue and starts its workers.
     ///
-    /// The handler is shared by all of them. A closure that calls methods of the payload
-    /// needs its type: `|attempt: &Attempt<'_, String>| ..`, or
-    /// `TaskQueue::<String, _, _>::new`. One that never fails says of which type its
+    /// The handler is shared by all of them and lives as long as they do: what it borrows
+    /// must be `'static`, or shared in an `Arc`. A closure that calls methods of the payload
+    /// needs its type, `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to
+    /// a name first. One that never fails says of which type its
     /// errors would be: `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
     ///
-    /// If the options ask for no capacity or no workers, if the thread name has
-    /// a NUL byte in it, or if a thread could not be started; those that had
-    /// been are joined first.
+    /// If the options ask for no capacity or no workers, if the prefix of the threads' names
+    /// has a NUL byte in it, or if a thread could not be started; those that were are
+    /// joined first.
     ///
     /// # Examples
     ///
@@ -205,8 +212,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.submit(task)
     }
 
-    /// Submits a task if there is room now, and not promised to a submitter that
-    /// waits. Never blocks.
+    /// Submits a task if there is room now. Never blocks. See
+    /// [`Submitter::try_submit`].
     ///
     /// # Errors
     ///
@@ -276,6 +283,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// received here is not returned by `drain`. With
     /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start.
     ///
+    /// Until the first call results are kept in a list. That call moves them to the
+    /// stream, and no result is published meanwhile: call it early.
+    ///
     /// A queue that is dropped leaves its results to the receivers that were made
     /// here. It is a receiver itself, and whichever is dropped last drops what is
     /// left, all at once, as receivers of crossbeam do: if the destructor of one
@@ -308,7 +318,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Waits until the queue is idle: nothing ready, waiting or running. The
     /// results of all that was settled by then can be received. Returns also if
     /// the queue was idle at any moment since the call, even if it was filled
-    /// again at once.
+    /// again at once; while others submit without a pause it may never be. A task that is
+    /// submitted again because of a result that was received is a new one, which this does
+    /// not wait for.
     ///
     /// # Panics
     ///
@@ -343,14 +355,14 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     // ----- stopping ---------------------------------------------------------
 
-    /// Refuses new tasks from now on, those of blocked submitters too. What was
-    /// accepted goes on. Returns whether this call was the one that closed the
-    /// queue.
+    /// Refuses new tasks from now on, those of blocked submitters too, but not what
+    /// handlers [submit](Attempt::submit). What was accepted goes on. Returns whether this
+    /// call was the one that closed the queue.
     pub fn close(&self) -> bool {
         self.submitter.close()
     }
 
-    /// Whether the queue refuses new tasks.
+    /// Whether the queue refuses new tasks from outside.
     pub fn is_closed(&self) -> bool {
         self.submitter.is_closed()
     }
@@ -366,8 +378,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// May be called from anywhere, by way of a [`Submitter`] also while
     /// another thread sits in [`drain`](Self::drain). Where results are
-    /// [discarded](ResultsPolicy::Discard), the payloads are dropped here; their
-    /// destructors must not wait for the queue.
+    /// [discarded](ResultsPolicy::Discard), or can no longer be received, the payloads are
+    /// dropped here; their destructors must not wait for the queue.
     ///
     /// # Examples
     ///
@@ -399,7 +411,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// the results that nobody has received yet, in the order of publication.
     ///
     /// Blocks until every handler has returned and every delay has run out;
-    /// [`Submitter::cancel`] from another thread ends the delays.
+    /// [`Submitter::cancel`] from another thread ends the delays. (Without the queue at
+    /// hand, behind a reference, say: [`close`](Self::close),
+    /// [`wait_idle`](Self::wait_idle), and take what [`results`](Self::results) has.)
     ///
     /// # Panics
     ///

@@ -14,7 +14,7 @@
 //! workers, set before the queue is handed out, the other a sender of results:
 //! any sender is as good, and who finds none asks the outbox, under its lock.
 
-/// What both receivers answer when there is nothing to receive.
+// What both receivers answer when there is nothing to receive.
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError};
 
 #[cfg(not(any(loom, shuttle)))]
