@@ -1,4 +1,4 @@
-//! The door to code of the user's: handlers, custom backoffs, destructors and
+//! Every call into code of the user's: handlers, custom backoffs, destructors and
 //! loggers may panic, and none of that reaches a worker or its books. (Iterators
 //! have a door of their own, in [`chunks`](crate::chunks).)
 

@@ -45,9 +45,14 @@ impl Turn {
 pub(crate) struct Line<W> {
     /// In the order of their tickets.
     asleep: VecDeque<(Ticket, W)>,
+    /// Taken out of the sleepers, and not yet under the lock again. While it is set
+    /// nobody else is called, save at the end.
     called: Option<Ticket>,
     /// How many were given out.
     tickets: u64,
+    /// How many threads in a row went ahead of those who wait. Starts anew when a called
+    /// thread gets through, and with the first who waits; one that was called and lost the
+    /// race leaves it as it is.
     passes: u32,
     max_passes: u32,
 }
@@ -146,7 +151,7 @@ impl<W> Line<W> {
         }
     }
 
-    /// A thread went ahead.
+    /// A thread got what the line is for, in its turn or ahead of it.
     pub(crate) fn passed(&mut self, turn: Turn) {
         if turn != Turn::Called && self.is_waited_in() {
             self.passes = self.passes.saturating_add(1);

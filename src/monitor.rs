@@ -1,9 +1,9 @@
 //! The lock around the state, and the threads that sleep on it.
 //!
 //! Every operation is one critical section of [`State`], repeated after each
-//! sleep. [`Monitor::unlock`] is the only way out of one: it asks the state who
-//! must be woken, lets go of the lock, and signals then, so that a woken thread
-//! never runs into the lock of its waker. Each sleeper has a condvar of its
+//! sleep. One that may have changed the state ends in [`Monitor::unlock`] or in a
+//! sleep: both ask the state who must be woken, let go of the lock, and signal then, so
+//! that a woken thread never runs into the lock of its waker. Each sleeper has a condvar of its
 //! own; a signal therefore reaches the thread that the state has chosen and no
 //! other, and it cannot be lost, for that thread waits until the state no
 //! longer counts it as asleep.
@@ -80,7 +80,7 @@ struct Look {
 pub(crate) struct Terms {
     pub(crate) door: Door,
     pub(crate) wait: Wait,
-    /// How the books call it if there is no room.
+    /// How a refusal for want of room is counted; any other is *refused*.
     pub(crate) refusal: Refusal,
 }
 
@@ -330,8 +330,9 @@ impl<T> Monitor<T> {
     /// did not get in are left in `items`. The number of the last one that did is
     /// returned.
     ///
-    /// Whoever has got something is a newcomer again, as if it submitted one item after
-    /// the other: it lies down behind those who have got nothing yet, and may be patient.
+    /// A caller that got part of its batch in is a newcomer for the rest, as if it submitted
+    /// one item after the other: it queues behind those who have got nothing yet, and may
+    /// become the patient one.
     pub(crate) fn offer_all(
         &self,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
@@ -362,8 +363,8 @@ impl<T> Monitor<T> {
             look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
         };
         let answer = self.wait_from(state, Side::Space, terms.wait, |state, look| {
-            // Who came for every single slot would meet the consumers at the
-            // lock for every item.
+            // A submitter that came for every single slot would contend with the
+            // consumers for the lock on every item.
             let holds_back = look.turn == Turn::Again && !look.last;
             if holds_back && state.phase() == Phase::Open && !state.has_much_room() {
                 return None;

@@ -67,8 +67,9 @@ pub(crate) struct Sleepers<W> {
     /// Threads in the lines, or called out of them and not yet here. As long as
     /// there are none the lines need not be looked at.
     count: u32,
-    /// Whether the last thread that got through, to work and to space, did so
-    /// without a long sleep: then the next may as well look again for a while.
+    /// For work and for space, a hint whether to look again for a while before a sleep.
+    /// True once a thread got through that had not slept; after a sleep, whether the
+    /// thread was called, and soon.
     busy: [bool; 2],
     /// In a box, so that what every operation touches lies close together.
     lines: Box<Lines<W>>,
@@ -300,7 +301,7 @@ impl<W> Lines<W> {
     }
 
     /// Until when a submitter of a large queue sleeps if it is not called, should it be
-    /// the one that is patient. Who gives up before that cannot be.
+    /// the one that is patient. A submitter whose own deadline comes first cannot be.
     fn grace(
         &mut self,
         earlier: Option<Ticket>,

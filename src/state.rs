@@ -4,10 +4,10 @@
 //!
 //! An item is *accepted*, lies *ready* or *waiting* (for its time), is
 //! *leased* to whoever took it, and is *settled* in the end; a leased item may
-//! come back to wait. The books balance at the end of every method:
+//! come back to wait. *Settled* is not counted: it is what is left of the accepted.
 //!
 //! ```text
-//! accepted = ready + waiting + leased + settled
+//! settled = accepted - (ready + waiting + leased)
 //! ```
 //!
 //! [`Phase`] only moves forward: open, closed, aborted.
