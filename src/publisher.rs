@@ -86,28 +86,25 @@ impl<P, R, E> Publisher<P, R, E> {
         settled
     }
 
+    #[inline]
     fn put(&self, result: WorkerResult<P, R, E>) {
-        if let Some(unwanted) = self.send(result) {
-            report_failure(&unwanted);
-            discard_result(unwanted);
+        if let Some(stream) = self.stream.get() {
+            return Self::send(stream, result);
+        }
+        match self.outbox.put(result) {
+            Put::Kept => {}
+            // Another worker may have been faster; its sender is as good.
+            Put::ToStream(stream, result) => {
+                Self::send(self.stream.get_or_init(|| stream), result);
+            }
+            Put::Unwanted(result) => discard_unwanted(result),
         }
     }
 
-    /// Hands back a result that nobody wants.
-    #[inline]
-    fn send(&self, result: WorkerResult<P, R, E>) -> Option<WorkerResult<P, R, E>> {
-        if let Some(stream) = self.stream.get() {
-            // Refused if the queue and all receivers are gone.
-            return stream.send(result).err().map(|refused| refused.0);
-        }
-        match self.outbox.put(result) {
-            Put::Kept => None,
-            Put::Unwanted(result) => Some(result),
-            Put::ToStream(stream, result) => {
-                // Another worker may have been faster; its sender is as good.
-                let _ = self.stream.set(stream);
-                self.send(result)
-            }
+    /// Refused if the queue and all receivers are gone.
+    fn send(stream: &Sender<WorkerResult<P, R, E>>, result: WorkerResult<P, R, E>) {
+        if let Err(refused) = stream.send(result) {
+            discard_unwanted(refused.0);
         }
     }
 }
@@ -120,7 +117,14 @@ impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
     }
 }
 
-/// Tells the log of a failure that nobody will see otherwise.
+/// Drops a result that nobody can receive. The log is told of a failure, for nobody will
+/// see it otherwise.
+#[cold]
+fn discard_unwanted<P, R, E>(result: WorkerResult<P, R, E>) {
+    report_failure(&result);
+    discard_result(result);
+}
+
 fn report_failure<P, R, E>(result: &WorkerResult<P, R, E>) {
     let Err(failure) = &result.outcome else {
         return;
