@@ -4,8 +4,10 @@
 //!
 //! `cargo bench --manifest-path benches/Cargo.toml --target-dir target`
 
+use std::time::Duration;
+
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use taskshelf::{Attempt, PriorityQueue, QueueOptions, ResultsPolicy, TaskQueue};
+use taskshelf::{Attempt, Lease, PriorityQueue, QueueOptions, ResultsPolicy, TaskQueue};
 
 const PRIORITIES: u64 = 4;
 
@@ -27,6 +29,22 @@ fn push_and_pop(c: &mut Criterion) {
         assert_eq!(queue.len(), depth);
     }
     group.finish();
+}
+
+/// The same in an empty queue while an item waits for its time, which is looked up each
+/// time.
+fn push_and_pop_beside_one_that_waits(c: &mut Criterion) {
+    let queue = PriorityQueue::new(usize::MAX);
+    queue.push(0, 0).expect("it is open");
+    let lease = queue.lease().expect("it is there");
+    Lease::retry_after(lease, Duration::from_secs(3600)).expect("it is open");
+    c.bench_function("push and pop, beside one that waits", |b| {
+        b.iter(|| {
+            queue.push(0, 1).expect("it is open");
+            queue.pop()
+        });
+    });
+    assert_eq!(queue.len(), 1);
 }
 
 /// Submit tasks to one idle worker, and wait until they are settled.
@@ -56,5 +74,10 @@ fn scatter(n: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-criterion_group!(operations, push_and_pop, submit_and_wait);
+criterion_group!(
+    operations,
+    push_and_pop,
+    push_and_pop_beside_one_that_waits,
+    submit_and_wait
+);
 criterion_main!(operations);
