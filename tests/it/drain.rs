@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, Submitter, TaskQueue};
 
 use crate::support::{
-    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Token, blocked, full, gated, number, sorted_values,
-    thread_names, until, values, within_seconds,
+    BOTH_WAITS, Echo, Gate, HOUR, blocked, full, gated, number, sorted_values, until, values,
+    within_seconds,
 };
 
 fn echo(options: QueueOptions) -> Echo {
@@ -212,53 +212,6 @@ fn drain_timeout_wakes_when_the_last_task_is_done() {
         let thread = blocked(move || queue.drain_timeout(HOUR).map(values));
         gate.open();
         assert_eq!(thread.join().unwrap().unwrap(), [0, 1, 2]);
-    });
-}
-
-thread_local! {
-    static LEFT: std::cell::RefCell<Vec<Token>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// A queue whose two worker threads each leave a token when they end.
-fn leaving_tokens(name: &str) -> (TaskQueue<u32, u32, &'static str>, DropCounter) {
-    let ended = DropCounter::new();
-    let gate = Gate::new();
-    let handler = {
-        let (ended, gate) = (ended.clone(), gate.clone());
-        move |attempt: &Attempt<'_, u32>| {
-            LEFT.with_borrow_mut(|left| left.push(ended.token()));
-            gate.pass();
-            Ok(attempt.payload)
-        }
-    };
-    let options = QueueOptions::new(8, 2).thread_name(name);
-    let queue = TaskQueue::new(handler, options).unwrap();
-    queue.submit_all([1, 2]).unwrap();
-    gate.arrived(2);
-    gate.open();
-    (queue, ended)
-}
-
-#[test]
-fn no_thread_survives_drain_abort_or_drop() {
-    within_seconds(|| {
-        let (queue, ended) = leaving_tokens("gone-a");
-        assert_eq!(queue.drain().len(), 2);
-        assert_eq!(ended.drops(), 2);
-
-        let (queue, ended) = leaving_tokens("gone-b");
-        assert_eq!(queue.abort().len(), 2);
-        assert_eq!(ended.drops(), 2);
-
-        let (queue, ended) = leaving_tokens("gone-c");
-        drop(queue);
-        assert_eq!(ended.drops(), 2);
-
-        let (queue, ended) = leaving_tokens("gone-d");
-        assert!(queue.drain_timeout(HOUR).is_ok());
-        assert_eq!(ended.drops(), 2);
-
-        until(|| !thread_names().iter().any(|name| name.starts_with("gone-")));
     });
 }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
 
-use crate::kit::{sleeping, wake_ups};
 use crate::support::{
     BOTH_WAITS, Gate, HOUR, Recorder, gated_with, only_error, sorted_values, until, values,
     within_seconds,
@@ -518,22 +517,6 @@ fn due_tasks_are_watched_while_workers_are_busy_and_after() {
         gate.open();
         seen.extend(queue.drain());
         assert_eq!(sorted_values(seen), [0, 1, 2, 3, 4]);
-    });
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_delay_that_is_pending_costs_no_wake_ups() {
-    within_seconds(|| {
-        let queue = TaskQueue::new(
-            |attempt: &Attempt<'_, u32>| Err::<(), _>(attempt.retry_after(HOUR, "later")),
-            QueueOptions::new(8, 1).thread_name("retry-pending"),
-        )
-        .unwrap();
-        queue.submit(1).unwrap();
-        until(|| queue.stats().waiting == 1);
-        assert_eq!(wake_ups(&sleeping("retry-pending", 1)), 0);
-        assert_eq!(queue.abort().len(), 1);
     });
 }
 

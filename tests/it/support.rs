@@ -187,19 +187,6 @@ pub(crate) fn blocked<T: Send + 'static>(
     thread
 }
 
-/// The names of this process's threads, as far as the system tells; it cuts
-/// them to 15 bytes.
-pub(crate) fn thread_names() -> Vec<String> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
-        return Vec::new();
-    };
-    tasks
-        .flatten()
-        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
-        .map(|name| name.trim_end().to_owned())
-        .collect()
-}
-
 // ----- seeing -------------------------------------------------------------------
 
 /// Events in the order in which they happened.
