@@ -4,11 +4,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, TaskQueue};
+use taskshelf::{
+    Attempt, BackpressureStrategy, QueueOptions, SubmitError, Submitted, Task, TaskQueue,
+};
 
 use crate::support::{
-    Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log, sorted_values, until,
-    values, within_seconds,
+    Echo, Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log, sorted_values,
+    until, values, within_seconds,
 };
 
 const MOMENT: Duration = Duration::from_millis(5);
@@ -98,13 +100,21 @@ fn try_submit_says_full_under_every_strategy() {
     }
 }
 
+type Timed = fn(&Echo, Task<u32>, Duration) -> Result<Submitted<u32>, SubmitError<u32>>;
+
+/// The ways to wait for room for so long, whatever the strategy.
+const TIMED: [Timed; 2] = [
+    |queue, task, time| queue.submit_timeout(task, time),
+    |queue, task, time| queue.submit_deadline(task, Instant::now() + time),
+];
+
 #[test]
-fn submit_timeout_waits_its_time_under_every_strategy() {
-    for strategy in STRATEGIES {
+fn submit_timeout_and_submit_deadline_wait_their_time_under_every_strategy() {
+    for (strategy, timed) in STRATEGIES.into_iter().flat_map(|s| TIMED.map(|t| (s, t))) {
         within_seconds(move || {
             let (queue, gate) = full(2, strategy);
             let start = Instant::now();
-            let refused = queue.submit_timeout(odd_task(), MOMENT);
+            let refused = timed(&queue, odd_task(), MOMENT);
             assert!(start.elapsed() >= MOMENT);
             assert_eq!(refused, Err(SubmitError::Timeout(odd_task())));
             gate.open();
@@ -114,42 +124,17 @@ fn submit_timeout_waits_its_time_under_every_strategy() {
 }
 
 #[test]
-fn submit_deadline_waits_its_time_under_every_strategy() {
-    for strategy in STRATEGIES {
+fn a_time_that_is_over_still_allows_one_try() {
+    for timed in TIMED {
         within_seconds(move || {
-            let (queue, gate) = full(2, strategy);
-            let deadline = Instant::now() + MOMENT;
-            let refused = queue.submit_deadline(odd_task(), deadline);
-            assert!(Instant::now() >= deadline);
-            assert_eq!(refused, Err(SubmitError::Timeout(odd_task())));
+            let (queue, gate) = gated(1, BackpressureStrategy::Block);
+            let submit = |payload| timed(&queue, Task::new(payload), Duration::ZERO);
+            assert!(submit(1).unwrap().is_accepted());
+            assert!(submit(2).unwrap_err().is_timeout());
             gate.open();
-            assert_eq!(values(queue.drain()), [0, 1, 2]);
+            assert_eq!(values(queue.drain()), [0, 1]);
         });
     }
-}
-
-#[test]
-fn a_deadline_that_has_passed_still_tries_once() {
-    within_seconds(|| {
-        let (queue, gate) = gated(1, BackpressureStrategy::Block);
-        let past = Instant::now();
-        assert!(queue.submit_deadline(1, past).unwrap().is_accepted());
-        assert!(queue.submit_deadline(2, past).unwrap_err().is_timeout());
-        gate.open();
-        assert_eq!(values(queue.drain()), [0, 1]);
-    });
-}
-
-#[test]
-fn a_zero_timeout_still_tries_once() {
-    within_seconds(|| {
-        let (queue, gate) = gated(1, BackpressureStrategy::Block);
-        let zero = Duration::ZERO;
-        assert!(queue.submit_timeout(1, zero).unwrap().is_accepted());
-        assert!(queue.submit_timeout(2, zero).unwrap_err().is_timeout());
-        gate.open();
-        assert_eq!(values(queue.drain()), [0, 1]);
-    });
 }
 
 #[test]
