@@ -89,17 +89,6 @@ fn a_stack_of_any_size_is_given_or_refused() {
 }
 
 #[test]
-fn a_capacity_of_usize_max_takes_no_memory_up_front() {
-    within_seconds(|| {
-        let queue = echo(QueueOptions::new(usize::MAX, 1)).unwrap();
-        assert_eq!(queue.capacity(), usize::MAX);
-        assert_eq!(queue.submitter().capacity(), usize::MAX);
-        queue.submit_all(0..100).unwrap();
-        assert_eq!(queue.drain().len(), 100);
-    });
-}
-
-#[test]
 fn as_many_attempts_run_at_once_as_there_are_workers() {
     within_seconds(|| {
         let gate = Gate::new();

@@ -3,23 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, Backoff, Jitter, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
+use taskshelf::{Attempt, Backoff, Jitter, QueueOptions, Task, TaskQueue};
 
 use crate::retry::{MOMENT, failing, for_both_waits, options};
 use crate::support::{HOUR, Recorder, on_log, only_error, until, within_seconds};
-
-#[test]
-fn the_default_backoff_doubles_up_to_a_minute() {
-    let backoff = Backoff::default();
-    let delays: Vec<_> = (1..=10).map(|n| backoff.delay(n).as_millis()).collect();
-    assert_eq!(
-        delays,
-        [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000]
-    );
-    for n in [11, 31, 32, 33, 63, 64, 65, 1024, 100_000, u32::MAX] {
-        assert_eq!(backoff.delay(n), Duration::from_secs(60), "after {n}");
-    }
-}
 
 #[test]
 fn a_queue_waits_the_default_backoff_unless_told_otherwise() {
@@ -160,27 +147,5 @@ fn duration_includes_the_delays() {
         let result = queue.drain().remove(0);
         assert!(result.duration >= 2 * MOMENT);
         assert!(result.duration <= start.elapsed());
-    });
-}
-
-#[test]
-fn a_delay_too_long_for_the_clock_holds_up_nobody_else() {
-    within_seconds(|| {
-        let queue = TaskQueue::new(
-            |attempt: &Attempt<'_, u32>| match attempt.payload {
-                0 => Err(attempt.retry_after(Duration::MAX, "never")),
-                payload => Ok(payload),
-            },
-            options(RetryWaits::FreeWorker),
-        )
-        .unwrap();
-        queue.submit(0).unwrap();
-        until(|| queue.stats().waiting == 1);
-        queue.submit_all([1, 2]).unwrap();
-        let results = queue.results();
-        assert_eq!(results.recv().unwrap().outcome.unwrap(), 1);
-        assert_eq!(results.recv().unwrap().outcome.unwrap(), 2);
-        let (error, attempts) = only_error(queue.abort());
-        assert_eq!((error, attempts), (TaskError::Aborted, 1));
     });
 }

@@ -164,6 +164,7 @@ fn the_largest_capacities_take_no_memory() {
             )
             .unwrap();
             assert_eq!(queue.capacity(), capacity);
+            assert_eq!(queue.submitter().capacity(), capacity);
             queue.submit_all([[7; 4096], [8; 4096]]).unwrap();
             let results: Vec<_> = queue.drain().into_iter().map(|r| r.outcome.ok()).collect();
             assert_eq!(results, [Some(7), Some(8)]);
@@ -243,69 +244,6 @@ fn cancel_ends_delays_without_end() {
                 assert_eq!(failure.task.payload, 1);
             });
         }
-    }
-}
-
-#[test]
-fn an_attempt_may_ask_for_a_delay_without_end() {
-    for waits in BOTH_WAITS {
-        within(move || {
-            let queue = TaskQueue::new(
-                |attempt: &Attempt<'_, u32>| {
-                    Err::<(), _>(attempt.retry_after(Duration::MAX, "later"))
-                },
-                QueueOptions::new(4, 1).retry_waits(waits),
-            )
-            .unwrap();
-            queue.submit(1).unwrap();
-            until(|| queue.stats().waiting == 1);
-            let results = queue.abort();
-            let failure = results[0].outcome.as_ref().unwrap_err();
-            assert_eq!(failure.error, TaskError::Aborted);
-        });
-    }
-}
-
-#[test]
-fn a_delay_without_end_holds_up_nobody_else() {
-    within(|| {
-        let queue = TaskQueue::new(
-            |attempt: &Attempt<'_, u32>| match attempt.payload {
-                0 => Err("never again"),
-                _ => Ok(attempt.payload),
-            },
-            QueueOptions::new(100, 1).backoff(Backoff::constant(Duration::MAX)),
-        )
-        .unwrap();
-        queue.submit_all(0..50).unwrap();
-        until(|| queue.stats().succeeded == 49);
-        assert_eq!(queue.stats().waiting, 1);
-        assert_eq!(queue.abort().len(), 50);
-    });
-}
-
-#[test]
-fn drain_ends_when_another_thread_cancels_a_delay_without_end() {
-    for waits in BOTH_WAITS {
-        within(move || {
-            let queue = TaskQueue::new(
-                fails,
-                QueueOptions::new(4, 2)
-                    .retry_waits(waits)
-                    .backoff(Backoff::constant(Duration::MAX)),
-            )
-            .unwrap();
-            queue.submit_all([1, 2]).unwrap();
-            let submitter = queue.submitter();
-            let results = thread::scope(|scope| {
-                let drain = scope.spawn(|| queue.drain());
-                until(|| submitter.is_closed() && submitter.stats().waiting == 2);
-                submitter.cancel();
-                drain.join().unwrap()
-            });
-            assert!(results.iter().all(|result| result.outcome.is_err()));
-            assert_eq!(results.len(), 2);
-        });
     }
 }
 

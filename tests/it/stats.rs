@@ -9,7 +9,7 @@ use taskshelf::{
     Attempt, Backoff, BackpressureStrategy, QueueOptions, RetryWaits, Stats, Submitter, TaskQueue,
 };
 
-use crate::support::{BOTH_WAITS, HOUR, assert_balanced, full, gated, until, within_seconds};
+use crate::support::{BOTH_WAITS, assert_balanced, full, gated, until, within_seconds};
 
 /// Checks snapshots until it is stopped.
 struct Sampler {
@@ -144,28 +144,6 @@ fn stats_tell_where_the_tasks_are() {
         assert_eq!((stats.accepted, stats.settled, stats.succeeded), (4, 4, 4));
         drop(queue);
     });
-}
-
-#[test]
-fn a_task_that_waits_for_its_next_attempt_is_waiting() {
-    for waits in BOTH_WAITS {
-        within_seconds(move || {
-            let queue = TaskQueue::new(
-                |_: &Attempt<'_, u32>| Err::<(), _>("no"),
-                QueueOptions::new(8, 1)
-                    .retry_waits(waits)
-                    .backoff(Backoff::constant(HOUR)),
-            )
-            .unwrap();
-            queue.submit(1).unwrap();
-            until(|| queue.stats().waiting == 1);
-            let stats = queue.stats();
-            assert_eq!((stats.ready, stats.running, stats.retries), (0, 0, 0));
-            queue.cancel();
-            until(|| queue.stats().aborted == 1);
-            assert_eq!(queue.abort().len(), 1);
-        });
-    }
 }
 
 #[test]

@@ -226,15 +226,6 @@ fn submit_all_of_nothing_is_nothing() {
 }
 
 #[test]
-fn submit_all_waits_for_room_as_often_as_it_must() {
-    within_seconds(|| {
-        let queue = echo(3, 1);
-        assert_eq!(queue.submit_all(0..1000).unwrap().accepted, 1000);
-        assert_eq!(values(queue.drain()), (0..1000).collect::<Vec<_>>());
-    });
-}
-
-#[test]
 fn what_a_panicking_iterator_has_yielded_is_accepted() {
     for yielded in [0, 5, 64, 100, 130] {
         within_seconds(move || {
