@@ -12,8 +12,7 @@ use taskshelf::{
     SubmitAllError, SubmitError, Submitted, Submitter, Task, TaskError, TaskQueue, TryPushError,
 };
 
-use crate::kit::threads_named;
-use crate::support::{Fuse, Gate, Recorder, only_error, until, values, within_seconds};
+use crate::support::{Gate, Live, OsThread, Recorder, only_error, until, values, within_seconds};
 
 fn echo(options: QueueOptions) -> Result<TaskQueue<u32, u32, &'static str>, BuildError> {
     TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options)
@@ -83,7 +82,7 @@ fn a_stack_of_any_size_is_given_or_refused() {
                 }
                 Err(error) => assert!(matches!(error, BuildError::Spawn { .. }), "{error}"),
             }
-            until(|| threads_named("odd-stack").is_empty());
+            until(|| OsThread::named("odd-stack").is_empty());
         });
     }
 }
@@ -326,9 +325,9 @@ fn submitted_tells_which_it_is() {
 
 #[test]
 fn what_cannot_be_built_contains_panics_of_what_it_was_to_be_built_from() {
-    let fuse = Fuse::new();
+    let live = Live::default();
     let build = |options: QueueOptions| {
-        let [handlers, backoffs] = [(); 2].map(|()| fuse.bomb());
+        let [handlers, backoffs] = [(); 2].map(|()| live.bomb());
         let handler = move |attempt: &Attempt<'_, u32>| {
             let _held = &handlers;
             Ok::<_, ()>(attempt.payload)
@@ -342,5 +341,5 @@ fn what_cannot_be_built_contains_panics_of_what_it_was_to_be_built_from() {
     assert!(build(QueueOptions::new(0, 1)).is_err());
     assert!(build(QueueOptions::new(1, 0)).is_err());
     assert!(build(QueueOptions::new(1, 1).thread_name("\0")).is_err());
-    assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (6, 0));
+    assert_eq!((live.drops(), live.drops_in_unwinding()), (6, 0));
 }

@@ -13,7 +13,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Bomb, Count, Echo, Fuse, Gate, HOUR, OsThread, Recorder, assert_balanced, full,
+    BOTH_WAITS, Count, Counted, Echo, Gate, HOUR, Live, OsThread, Recorder, assert_balanced, full,
     gated, on_log, sorted_values, until, values, within_seconds,
 };
 
@@ -322,12 +322,12 @@ fn a_logger_may_end_the_queue_that_logs() {
 #[test]
 fn a_logger_that_hears_of_a_destructors_panic_may_use_the_queue() {
     within_seconds(|| {
-        let fuse = Fuse::new();
-        let own = Arc::new(OnceLock::<Submitter<Option<Bomb>>>::new());
+        let live = Live::default();
+        let own = Arc::new(OnceLock::<Submitter<Option<Counted>>>::new());
         let seen = Recorder::new();
         let handler = {
             let (own, seen) = (Arc::clone(&own), seen.clone());
-            move |_: &Attempt<'_, Option<Bomb>>| {
+            move |_: &Attempt<'_, Option<Counted>>| {
                 let (own, seen) = (Arc::clone(&own), seen.clone());
                 on_log(move |level, _| {
                     let submitter = own.get().unwrap();
@@ -339,7 +339,7 @@ fn a_logger_that_hears_of_a_destructors_panic_may_use_the_queue() {
         };
         let queue = TaskQueue::new(handler, QueueOptions::new(4, 1)).unwrap();
         assert!(own.set(queue.submitter()).is_ok());
-        queue.submit(Some(fuse.bomb())).unwrap();
+        queue.submit(Some(live.bomb())).unwrap();
         queue.wait_idle();
         assert_eq!(queue.drain().len(), 2);
         assert_eq!(seen.events(), [(log::Level::Error, true)]);

@@ -10,9 +10,9 @@ use taskshelf::{
     RetryWaits, TaskError, TaskQueue,
 };
 
-use crate::kit::{asleep, sleeping, wake_ups};
 use crate::support::{
-    BOTH_WAITS, Count, HOUR, full, only_error, sorted_values, until, values, within_seconds,
+    BOTH_WAITS, Count, HOUR, asleep, full, only_error, sleeping, sorted_values, until, values,
+    wake_ups, within_seconds,
 };
 
 /// As far as one gets from now in ever smaller steps.

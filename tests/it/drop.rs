@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, ResultsPolicy, Submitter, TaskQueue};
 
-use crate::kit::{Counted, Live};
 use crate::support::{
-    Count, DropCounter, Echo, Gate, Recorder, Token, blocked, gated, gated_with, on_log,
-    sorted_values, until, values, within_seconds,
+    Count, Counted, Echo, Gate, Live, Recorder, blocked, gated, gated_with, on_log, sorted_values,
+    until, values, within_seconds,
 };
 
 #[test]
@@ -218,15 +217,13 @@ fn results_left_in_a_stream_can_be_drained_and_dropped_one_by_one() {
 #[test]
 fn drop_drops_every_payload_and_result_once() {
     within_seconds(|| {
-        let (payloads, values) = (DropCounter::new(), DropCounter::new());
+        let (payloads, values) = (Live::default(), Live::default());
         let handler = {
             let values = values.clone();
-            move |_: &Attempt<'_, Token>| Ok::<_, &str>(values.token())
+            move |_: &Attempt<'_, Counted>| Ok::<_, &str>(values.one())
         };
         let queue = TaskQueue::new(handler, QueueOptions::new(8, 2)).unwrap();
-        queue
-            .submit_all((0..100).map(|_| payloads.token()))
-            .unwrap();
+        queue.submit_all((0..100).map(|_| payloads.one())).unwrap();
         drop(queue);
         assert_eq!((payloads.drops(), values.drops()), (100, 100));
     });
@@ -236,8 +233,8 @@ fn drop_drops_every_payload_and_result_once() {
 fn drop_while_unwinding_aborts() {
     within_seconds(|| {
         let started = Gate::new();
-        let ended = DropCounter::new();
-        let token = ended.token();
+        let ended = Live::default();
+        let token = ended.one();
         let handler = {
             let started = started.clone();
             move |attempt: &Attempt<'_, u32>| {

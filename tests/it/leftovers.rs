@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use taskshelf::{Attempt, Backoff, QueueOptions, ResultsPolicy, TaskQueue};
 
-use crate::kit::{Counted, Live, threads_named};
-use crate::support::{until, within_seconds as within};
+use crate::support::{Counted, Live, OsThread, until, within_seconds as within};
 
 thread_local! {
     /// Lives as long as the worker that called the handler.
@@ -48,7 +47,7 @@ fn no_thread_is_left(
         // A thread that was joined has dropped what belonged to it.
         assert_eq!(residents.count(), 0);
         // The system may take a moment longer to forget its name.
-        until(|| threads_named(prefix).is_empty());
+        until(|| OsThread::named(prefix).is_empty());
     });
 }
 

@@ -13,8 +13,9 @@ use taskshelf::{
     TaskError, TaskQueue,
 };
 
-use crate::kit::{Live, sleeping, sleeps, wake_ups};
-use crate::support::{BOTH_WAITS, until, within_seconds as within};
+use crate::support::{
+    BOTH_WAITS, Live, OsThread, sleeping, sleeps, until, wake_ups, within_seconds as within,
+};
 
 /// Succeeds with the payload.
 fn echo(attempt: &Attempt<'_, u32>) -> Result<u32, &'static str> {
@@ -349,7 +350,7 @@ fn a_busy_queue_does_not_wake_a_thread_for_each_task() {
                 .results(ResultsPolicy::Discard);
             let queue = TaskQueue::new(handler, options).unwrap();
             let mut threads = sleeping(name, 1);
-            threads.push(std::fs::canonicalize("/proc/thread-self").unwrap());
+            threads.push(OsThread::current());
             let before = sleeps(&threads);
             for number in 0..TASKS {
                 queue.submit(number).unwrap();

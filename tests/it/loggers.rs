@@ -10,7 +10,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Bomb, Count, Echo, Fuse, Gate, Recorder, full, gated, odd_task, on_log,
+    BOTH_WAITS, Count, Counted, Echo, Gate, Live, Recorder, full, gated, odd_task, on_log,
     panic_on_log, sorted_values, values, within_seconds,
 };
 
@@ -109,10 +109,10 @@ fn a_logger_may_panic_when_it_hears_of_a_dropped_task() {
 fn a_logger_may_panic_when_it_hears_of_a_destructors_panic() {
     for policy in [ResultsPolicy::Keep, ResultsPolicy::Discard] {
         within_seconds(move || {
-            let (fuse, logged, threads) = (Fuse::new(), Count::new(), Recorder::new());
+            let (live, logged, threads) = (Live::default(), Count::new(), Recorder::new());
             let handler = {
                 let (logged, threads) = (logged.clone(), threads.clone());
-                move |_: &Attempt<'_, Bomb>| {
+                move |_: &Attempt<'_, Counted>| {
                     panic_on_log(&logged);
                     threads.note(thread::current().id());
                     Ok::<_, &str>(())
@@ -120,13 +120,13 @@ fn a_logger_may_panic_when_it_hears_of_a_destructors_panic() {
             };
             let options = QueueOptions::new(8, 1).results(policy);
             let queue = TaskQueue::new(handler, options).unwrap();
-            queue.submit_all([(); 3].map(|()| fuse.bomb())).unwrap();
+            queue.submit_all([(); 3].map(|()| live.bomb())).unwrap();
             queue.wait_idle();
             assert_eq!(queue.stats().succeeded, 3);
-            assert_eq!((logged.get(), fuse.drops()), (3, 3));
+            assert_eq!((logged.get(), live.drops()), (3, 3));
             let kept = if policy == ResultsPolicy::Keep { 3 } else { 0 };
             assert_eq!(values(queue.drain()).len(), kept);
-            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_eq!(live.drops_in_unwinding(), 0);
             assert_all_the_same(&threads);
         });
     }

@@ -15,7 +15,6 @@ mod delays;
 mod drain;
 mod drop;
 mod durations;
-mod kit;
 mod lease;
 mod leftovers;
 mod limits;

@@ -9,7 +9,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Bomb, Fuse, Gate, HOUR, Recorder, only_error, until, values, within_seconds,
+    BOTH_WAITS, Counted, Gate, HOUR, Live, Recorder, only_error, until, values, within_seconds,
 };
 
 fn options(waits: RetryWaits) -> QueueOptions {
@@ -176,11 +176,11 @@ fn workers_survive_panics() {
 fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
     for waits in BOTH_WAITS {
         within_seconds(move || {
-            let fuse = Fuse::new();
+            let live = Live::default();
             let handler = {
-                let fuse = fuse.clone();
+                let live = live.clone();
                 move |attempt: &Attempt<'_, u32>| match attempt.payload {
-                    0 => panic_any(fuse.bomb()),
+                    0 => panic_any(live.bomb()),
                     payload => Ok::<_, &str>(payload),
                 }
             };
@@ -197,8 +197,8 @@ fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
                     }
                 }
             }
-            assert_eq!(fuse.drops_in_unwinding(), 0);
-            fuse.disarm();
+            assert_eq!(live.drops_in_unwinding(), 0);
+            live.disarm();
         });
     }
 }
@@ -233,8 +233,8 @@ fn a_panicking_backoff_settles_the_task_as_panicked() {
 fn a_backoff_may_panic_with_a_bomb() {
     for waits in BOTH_WAITS {
         within_seconds(move || {
-            let fuse = Fuse::new();
-            let maker = fuse.clone();
+            let live = Live::default();
+            let maker = live.clone();
             let backoff = Backoff::custom(move |_| panic_any(maker.bomb()));
             let queue = TaskQueue::new(
                 |_: &Attempt<'_, u32>| Err::<(), _>("no"),
@@ -247,7 +247,7 @@ fn a_backoff_may_panic_with_a_bomb() {
             for result in results {
                 assert!(result.outcome.unwrap_err().error.is_panicked());
             }
-            fuse.disarm();
+            live.disarm();
         });
     }
 }
@@ -256,7 +256,7 @@ fn a_backoff_may_panic_with_a_bomb() {
 
 /// Submits a task that must succeed, and checks that it does: the worker lives.
 fn check_worker<R: Send + 'static, E: std::fmt::Debug + Send + 'static>(
-    queue: &TaskQueue<Option<Bomb>, R, E>,
+    queue: &TaskQueue<Option<Counted>, R, E>,
 ) {
     let before = queue.stats().succeeded;
     queue.submit(None).unwrap();
@@ -268,22 +268,22 @@ fn check_worker<R: Send + 'static, E: std::fmt::Debug + Send + 'static>(
 fn a_payload_may_panic_when_it_is_dropped_after_success() {
     for policy in [ResultsPolicy::Keep, ResultsPolicy::Discard] {
         within_seconds(move || {
-            let fuse = Fuse::new();
+            let live = Live::default();
             let queue = TaskQueue::new(
-                |_: &Attempt<'_, Option<Bomb>>| Ok::<_, &str>(()),
+                |_: &Attempt<'_, Option<Counted>>| Ok::<_, &str>(()),
                 QueueOptions::new(16, 1).results(policy),
             )
             .unwrap();
             for _ in 0..10 {
-                queue.submit(Some(fuse.bomb())).unwrap();
+                queue.submit(Some(live.bomb())).unwrap();
             }
             queue.wait_idle();
-            assert_eq!(fuse.drops(), 10);
+            assert_eq!(live.drops(), 10);
             check_worker(&queue);
             assert_eq!(queue.stats().succeeded, 11);
             let kept = if policy == ResultsPolicy::Keep { 11 } else { 0 };
             assert_eq!(values(queue.drain()).len(), kept);
-            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_eq!(live.drops_in_unwinding(), 0);
         });
     }
 }
@@ -291,12 +291,12 @@ fn a_payload_may_panic_when_it_is_dropped_after_success() {
 /// Fails with an error that holds a bomb, unless there is no payload.
 fn fail_with_bombs(
     options: QueueOptions,
-    fuse: &Fuse,
-) -> TaskQueue<Option<Bomb>, (), Option<Bomb>> {
-    let fuse = fuse.clone();
+    live: &Live,
+) -> TaskQueue<Option<Counted>, (), Option<Counted>> {
+    let live = live.clone();
     TaskQueue::new(
-        move |attempt: &Attempt<'_, Option<Bomb>>| match &attempt.payload {
-            Some(_) => Err(Some(fuse.bomb())),
+        move |attempt: &Attempt<'_, Option<Counted>>| match &attempt.payload {
+            Some(_) => Err(Some(live.bomb())),
             None => Ok(()),
         },
         options,
@@ -304,33 +304,27 @@ fn fail_with_bombs(
     .unwrap()
 }
 
-impl std::fmt::Debug for Bomb {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bomb")
-    }
-}
-
 #[test]
 fn an_error_may_panic_when_it_is_dropped_for_a_retry() {
     for waits in BOTH_WAITS {
         within_seconds(move || {
-            let fuse = Fuse::new();
-            let queue = fail_with_bombs(options(waits).max_retries(2), &fuse);
-            queue.submit(Some(fuse.bomb())).unwrap();
+            let live = Live::default();
+            let queue = fail_with_bombs(options(waits).max_retries(2), &live);
+            queue.submit(Some(live.bomb())).unwrap();
             queue.wait_idle();
             // The errors of two attempts; the last one and the payload are in
             // the result.
-            assert_eq!(fuse.drops(), 2);
+            assert_eq!(live.drops(), 2);
             check_worker(&queue);
             let results = queue.drain();
             assert_eq!(results[0].attempts, 3);
             let failure = results[0].outcome.as_ref().unwrap_err();
             assert!(matches!(failure.error, TaskError::Failed(_)));
             assert!(failure.task.payload.is_some());
-            fuse.disarm();
+            live.disarm();
             drop(results);
-            assert_eq!(fuse.drops(), 4);
-            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_eq!(live.drops(), 4);
+            assert_eq!(live.drops_in_unwinding(), 0);
         });
     }
 }
@@ -339,28 +333,31 @@ fn an_error_may_panic_when_it_is_dropped_for_a_retry() {
 fn discarded_failures_may_panic_when_they_are_dropped() {
     for waits in BOTH_WAITS {
         within_seconds(move || {
-            let fuse = Fuse::new();
+            let live = Live::default();
             let options = options(waits)
                 .max_retries(1)
                 .results(ResultsPolicy::Discard);
-            let queue = fail_with_bombs(options, &fuse);
+            let queue = fail_with_bombs(options, &live);
             for _ in 0..10 {
-                queue.submit(Some(fuse.bomb())).unwrap();
+                queue.submit(Some(live.bomb())).unwrap();
             }
             queue.wait_idle();
             assert_eq!(queue.stats().failed, 10);
             check_worker(&queue);
             assert_eq!(queue.drain().len(), 0);
-            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_eq!(live.drops_in_unwinding(), 0);
         });
     }
 }
 
-fn return_bombs(options: QueueOptions, fuse: &Fuse) -> TaskQueue<Option<Bomb>, Option<Bomb>, ()> {
-    let fuse = fuse.clone();
+fn return_bombs(
+    options: QueueOptions,
+    live: &Live,
+) -> TaskQueue<Option<Counted>, Option<Counted>, ()> {
+    let live = live.clone();
     TaskQueue::new(
-        move |attempt: &Attempt<'_, Option<Bomb>>| {
-            Ok(attempt.payload.as_ref().map(|_| fuse.bomb()))
+        move |attempt: &Attempt<'_, Option<Counted>>| {
+            Ok(attempt.payload.as_ref().map(|_| live.bomb()))
         },
         options,
     )
@@ -370,56 +367,56 @@ fn return_bombs(options: QueueOptions, fuse: &Fuse) -> TaskQueue<Option<Bomb>, O
 #[test]
 fn discarded_values_may_panic_when_they_are_dropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
+        let live = Live::default();
         let options = QueueOptions::new(16, 1).results(ResultsPolicy::Discard);
-        let queue = return_bombs(options, &fuse);
+        let queue = return_bombs(options, &live);
         for _ in 0..10 {
-            queue.submit(Some(fuse.bomb())).unwrap();
+            queue.submit(Some(live.bomb())).unwrap();
         }
         queue.wait_idle();
-        assert_eq!(fuse.drops(), 20);
+        assert_eq!(live.drops(), 20);
         check_worker(&queue);
         assert_eq!(queue.stats().succeeded, 11);
         assert_eq!(queue.drain().len(), 0);
-        assert_eq!(fuse.drops_in_unwinding(), 0);
+        assert_eq!(live.drops_in_unwinding(), 0);
     });
 }
 
 #[test]
 fn results_that_nobody_took_may_panic_when_the_queue_is_dropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
-        let queue = return_bombs(QueueOptions::new(16, 1), &fuse);
+        let live = Live::default();
+        let queue = return_bombs(QueueOptions::new(16, 1), &live);
         for _ in 0..10 {
-            queue.submit(Some(fuse.bomb())).unwrap();
+            queue.submit(Some(live.bomb())).unwrap();
         }
         drop(queue);
         // Ten payloads and ten results, each once.
-        assert_eq!(fuse.drops(), 20);
-        assert_eq!(fuse.drops_in_unwinding(), 0);
+        assert_eq!(live.drops(), 20);
+        assert_eq!(live.drops_in_unwinding(), 0);
     });
 }
 
 #[test]
 fn failures_that_nobody_took_may_panic_when_the_queue_is_dropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
-        let queue = fail_with_bombs(QueueOptions::new(16, 1).max_retries(0), &fuse);
+        let live = Live::default();
+        let queue = fail_with_bombs(QueueOptions::new(16, 1).max_retries(0), &live);
         for _ in 0..10 {
-            queue.submit(Some(fuse.bomb())).unwrap();
+            queue.submit(Some(live.bomb())).unwrap();
         }
         drop(queue);
-        assert_eq!(fuse.drops_in_unwinding(), 0);
-        fuse.disarm();
+        assert_eq!(live.drops_in_unwinding(), 0);
+        live.disarm();
     });
 }
 
 /// A queue whose worker is held at the gate with a task without a payload.
-fn hold_bombs(policy: ResultsPolicy) -> (TaskQueue<Option<Bomb>, (), ()>, Gate) {
+fn hold_bombs(policy: ResultsPolicy) -> (TaskQueue<Option<Counted>, (), ()>, Gate) {
     let gate = Gate::new();
     let handler = {
         let gate = gate.clone();
-        move |_: &Attempt<'_, Option<Bomb>>| {
+        move |_: &Attempt<'_, Option<Counted>>| {
             gate.pass();
             Ok(())
         }
@@ -433,36 +430,36 @@ fn hold_bombs(policy: ResultsPolicy) -> (TaskQueue<Option<Bomb>, (), ()>, Gate) 
 #[test]
 fn aborted_payloads_are_handed_out_undropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
+        let live = Live::default();
         let (queue, gate) = hold_bombs(ResultsPolicy::Keep);
         for _ in 0..5 {
-            queue.submit(Some(fuse.bomb())).unwrap();
+            queue.submit(Some(live.bomb())).unwrap();
         }
         queue.cancel();
         gate.open();
         let results = queue.abort();
         assert_eq!(results.len(), 6);
-        assert_eq!(fuse.drops(), 0);
-        fuse.disarm();
+        assert_eq!(live.drops(), 0);
+        live.disarm();
         drop(results);
-        assert_eq!(fuse.drops(), 5);
+        assert_eq!(live.drops(), 5);
     });
 }
 
 #[test]
 fn discarded_aborted_payloads_may_panic_when_they_are_dropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
+        let live = Live::default();
         let (queue, gate) = hold_bombs(ResultsPolicy::Discard);
         for _ in 0..5 {
-            queue.submit(Some(fuse.bomb())).unwrap();
+            queue.submit(Some(live.bomb())).unwrap();
         }
         queue.cancel();
         assert_eq!(queue.stats().aborted, 5);
         gate.open();
         assert_eq!(queue.abort().len(), 0);
-        assert_eq!(fuse.drops(), 5);
-        assert_eq!(fuse.drops_in_unwinding(), 0);
+        assert_eq!(live.drops(), 5);
+        assert_eq!(live.drops_in_unwinding(), 0);
     });
 }
 
@@ -470,17 +467,17 @@ fn discarded_aborted_payloads_may_panic_when_they_are_dropped() {
 fn waiting_payloads_may_panic_when_they_are_discarded() {
     for waits in BOTH_WAITS {
         within_seconds(move || {
-            let fuse = Fuse::new();
+            let live = Live::default();
             let options = options(waits)
                 .results(ResultsPolicy::Discard)
                 .backoff(Backoff::constant(HOUR));
-            let queue = fail_with_bombs(options, &fuse);
-            queue.submit(Some(fuse.bomb())).unwrap();
+            let queue = fail_with_bombs(options, &live);
+            queue.submit(Some(live.bomb())).unwrap();
             until(|| queue.stats().waiting == 1);
             assert_eq!(queue.abort().len(), 0);
             // The error of the first attempt, and the payload.
-            assert_eq!(fuse.drops(), 2);
-            assert_eq!(fuse.drops_in_unwinding(), 0);
+            assert_eq!(live.drops(), 2);
+            assert_eq!(live.drops_in_unwinding(), 0);
         });
     }
 }
@@ -488,8 +485,8 @@ fn waiting_payloads_may_panic_when_they_are_discarded() {
 #[test]
 fn a_handler_may_panic_when_it_is_dropped() {
     within_seconds(|| {
-        let fuse = Fuse::new();
-        let bomb = fuse.bomb();
+        let live = Live::default();
+        let bomb = live.bomb();
         let handler = move |attempt: &Attempt<'_, u32>| {
             let _held = &bomb;
             Ok::<_, &str>(attempt.payload)
@@ -497,15 +494,15 @@ fn a_handler_may_panic_when_it_is_dropped() {
         let queue = TaskQueue::new(handler, QueueOptions::new(4, 2)).unwrap();
         queue.submit_all([1, 2]).unwrap();
         assert_eq!(queue.drain().len(), 2);
-        assert_eq!(fuse.drops(), 1);
-        assert_eq!(fuse.drops_in_unwinding(), 0);
+        assert_eq!(live.drops(), 1);
+        assert_eq!(live.drops_in_unwinding(), 0);
     });
 }
 
 #[test]
 fn a_handler_and_a_backoff_may_both_panic_when_they_are_dropped() {
     within_seconds(|| {
-        let (handlers, backoffs) = (Fuse::new(), Fuse::new());
+        let (handlers, backoffs) = (Live::default(), Live::default());
         let (in_handler, in_backoff) = (handlers.bomb(), backoffs.bomb());
         let backoff = Backoff::custom(move |_| {
             let _held = &in_backoff;

@@ -11,9 +11,8 @@ use taskshelf::{
     Task, TaskQueue,
 };
 
-use crate::kit::asleep;
 use crate::support::{
-    Echo, Gate, HOUR, OsThread, blocked, full, sorted_values, until, values, within_seconds,
+    Echo, Gate, HOUR, OsThread, asleep, blocked, full, sorted_values, until, values, within_seconds,
 };
 
 /// The least capacity of a queue that is large.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
 
-use crate::kit::asleep;
 use crate::support::{
-    BOTH_WAITS, DropCounter, Echo, Gate, HOUR, Recorder, Token, blocked, full, gated, number,
+    BOTH_WAITS, Counted, Echo, Gate, HOUR, Live, Recorder, asleep, blocked, full, gated, number,
     sorted_values, until, values, within_seconds,
 };
 
@@ -204,12 +203,12 @@ fn discard_keeps_no_results() {
 #[test]
 fn discard_lets_go_of_payloads_values_and_errors() {
     within_seconds(|| {
-        let made = DropCounter::new();
+        let made = Live::default();
         let handler = {
             let made = made.clone();
-            move |attempt: &Attempt<'_, (u32, Token)>| match attempt.payload.0 {
-                0 => Err(made.token()),
-                _ => Ok(made.token()),
+            move |attempt: &Attempt<'_, (u32, Counted)>| match attempt.payload.0 {
+                0 => Err(made.one()),
+                _ => Ok(made.one()),
             }
         };
         let options = QueueOptions::new(8, 1)
@@ -218,7 +217,7 @@ fn discard_lets_go_of_payloads_values_and_errors() {
             .results(ResultsPolicy::Discard);
         let queue = TaskQueue::new(handler, options).unwrap();
         queue
-            .submit_all([(0, made.token()), (1, made.token())])
+            .submit_all([(0, made.one()), (1, made.one())])
             .unwrap();
         queue.wait_idle();
         // Two payloads, one value, and two errors of the failed task.

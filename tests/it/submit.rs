@@ -10,7 +10,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    Echo, Fuse, blocked, full, gated, number, odd_task, sorted_values, values, within_seconds,
+    Echo, Live, blocked, full, gated, number, odd_task, sorted_values, values, within_seconds,
 };
 
 fn echo(capacity: usize, workers: usize) -> Echo {
@@ -251,8 +251,8 @@ fn the_panic_of_an_iterator_goes_on_also_when_the_queue_is_full() {
 }
 
 /// Tasks from an iterator that panics when it is dropped.
-fn tasks_with_a_bomb(fuse: &Fuse) -> impl Iterator<Item = u32> + use<> {
-    let bomb = fuse.bomb();
+fn tasks_with_a_bomb(live: &Live) -> impl Iterator<Item = u32> + use<> {
+    let bomb = live.bomb();
     (1..=100).inspect(move |_| {
         let _held = &bomb;
     })
@@ -261,7 +261,7 @@ fn tasks_with_a_bomb(fuse: &Fuse) -> impl Iterator<Item = u32> + use<> {
 #[test]
 fn an_iterator_that_panics_when_it_is_dropped_takes_no_task_along() {
     within_seconds(|| {
-        let fuse = Fuse::new();
+        let live = Live::default();
         let payloads = |tasks: Vec<Task<u32>>| -> Vec<_> {
             tasks.into_iter().map(|task| task.payload).collect()
         };
@@ -270,18 +270,18 @@ fn an_iterator_that_panics_when_it_is_dropped_takes_no_task_along() {
             if strategy == BackpressureStrategy::Block {
                 queue.close();
             }
-            let refused = queue.submit_all(tasks_with_a_bomb(&fuse)).unwrap_err();
+            let refused = queue.submit_all(tasks_with_a_bomb(&live)).unwrap_err();
             assert_eq!(refused.accepted, 0);
             assert_eq!(payloads(refused.rest), (1..=64).collect::<Vec<_>>());
             gate.open();
         }
         let (queue, gate) = full(1, BackpressureStrategy::Drop);
-        let all = queue.submit_all(tasks_with_a_bomb(&fuse)).unwrap();
+        let all = queue.submit_all(tasks_with_a_bomb(&live)).unwrap();
         assert_eq!(payloads(all.dropped), (1..=100).collect::<Vec<_>>());
         gate.open();
-        let all = echo(4, 1).submit_all(tasks_with_a_bomb(&fuse)).unwrap();
+        let all = echo(4, 1).submit_all(tasks_with_a_bomb(&live)).unwrap();
         assert_eq!(all.accepted, 100);
-        assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (4, 0));
+        assert_eq!((live.drops(), live.drops_in_unwinding()), (4, 0));
     });
 }
 

@@ -8,8 +8,7 @@ use std::time::Instant;
 use taskshelf::{Lease, PopTimeoutError};
 
 use super::{AbortOnDrop, assert_by_due_time, ms, put_back, put_back_timed, shelf};
-use crate::kit::asleep;
-use crate::support::{HOUR as AGES, within_seconds as within};
+use crate::support::{HOUR as AGES, asleep, within_seconds as within};
 
 #[test]
 fn everything_that_comes_back_reaches_consumers_that_sleep() {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use taskshelf::{Lease, PopTimeoutError, RetryError, TryPopError};
 
 use super::{is_idle, ms, put_back, shelf};
-use crate::kit::{Live, asleep};
-use crate::support::{HOUR as AGES, within_seconds as within};
+use crate::support::{HOUR as AGES, Live, asleep, within_seconds as within};
 
 #[test]
 fn a_closed_queue_takes_back_what_was_leased() {

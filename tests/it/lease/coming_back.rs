@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, TryPopError};
 
 use super::{assert_by_due_time, is_idle, ms, put_back, put_back_timed, shelf};
-use crate::kit::asleep;
-use crate::support::{HOUR as AGES, within_seconds as within};
+use crate::support::{HOUR as AGES, asleep, within_seconds as within};
 
 #[test]
 fn what_comes_back_is_not_due_before_its_delay() {

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PriorityQueue};
 
 use super::{AbortOnDrop, ms, shelf};
-use crate::kit::{Live, asleep};
-use crate::support::{HOUR as AGES, within_seconds as within};
+use crate::support::{HOUR as AGES, Live, asleep, within_seconds as within};
 
 #[test]
 fn join_returns_at_once_from_an_idle_queue() {

@@ -9,8 +9,7 @@ use std::time::Duration;
 use taskshelf::{Lease, PriorityQueue};
 
 use super::{is_idle, ms, shelf};
-use crate::kit::{Live, asleep};
-use crate::support::within_seconds as within;
+use crate::support::{Live, asleep, within_seconds as within};
 
 #[test]
 fn a_lease_derefs_to_its_item() {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use taskshelf::{Lease, TryPushError};
 
 use super::{ms, put_back, shelf_of};
-use crate::kit::asleep;
-use crate::support::{HOUR as AGES, within_seconds as within};
+use crate::support::{HOUR as AGES, asleep, within_seconds as within};
 
 #[test]
 fn what_comes_back_is_never_refused_for_want_of_room() {

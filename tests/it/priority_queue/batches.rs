@@ -8,8 +8,7 @@ use std::thread;
 use taskshelf::PriorityQueue;
 
 use super::{everything, full};
-use crate::kit::{asleep, message};
-use crate::support::{Fuse, within_seconds as within};
+use crate::support::{Live, asleep, within_seconds as within};
 
 #[test]
 fn pop_many_takes_no_more_than_its_limit_and_appends() {
@@ -187,7 +186,7 @@ fn push_all_puts_in_what_came_before_the_iterators_panic() {
                 .inspect(|&n| assert!(n < before, "no more"))
                 .map(|n| (0, n));
             let panic = catch_unwind(AssertUnwindSafe(|| queue.push_all(items))).unwrap_err();
-            assert_eq!(message(&*panic), "no more");
+            assert_eq!(*panic.downcast::<&str>().unwrap(), "no more");
             assert_eq!(everything(&queue), (0..before).collect::<Vec<_>>());
             assert_eq!(queue.push(0, 0), Ok(()));
         }
@@ -197,9 +196,9 @@ fn push_all_puts_in_what_came_before_the_iterators_panic() {
 #[test]
 fn push_all_contains_the_panic_of_an_iterators_destructor() {
     within(|| {
-        let fuse = Fuse::new();
+        let live = Live::default();
         let items = || {
-            let bomb = fuse.bomb();
+            let bomb = live.bomb();
             (0..100).map(move |n| {
                 let _held = &bomb;
                 (0, n)
@@ -210,7 +209,7 @@ fn push_all_contains_the_panic_of_an_iterators_destructor() {
         queue.close();
         let refused = queue.push_all(items()).unwrap_err();
         assert_eq!((refused.accepted, refused.rest.len()), (0, 64));
-        assert_eq!((fuse.drops(), fuse.drops_in_unwinding()), (2, 0));
+        assert_eq!((live.drops(), live.drops_in_unwinding()), (2, 0));
     });
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, PushError, PushTimeoutError, TryPopError};
 
 use super::{full, past};
-use crate::kit::asleep;
-use crate::support::within_seconds as within;
+use crate::support::{asleep, within_seconds as within};
 
 #[test]
 fn only_the_call_that_closes_says_so() {

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use taskshelf::{Lease, PriorityQueue};
 
-use crate::kit::{Counted, Live};
-use crate::support::{HOUR, within_seconds as within};
+use crate::support::{Counted, HOUR, Live, within_seconds as within};
 
 #[test]
 fn dropping_a_queue_drops_what_is_in_it_once() {

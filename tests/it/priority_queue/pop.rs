@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, TryPopError};
 
 use super::{SHORT, full, past};
-use crate::kit::asleep;
-use crate::support::within_seconds as within;
+use crate::support::{asleep, within_seconds as within};
 
 #[test]
 fn a_pop_from_an_empty_queue_waits_for_an_item() {

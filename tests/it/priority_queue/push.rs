@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{PriorityQueue, PushError, PushTimeoutError, TryPushError};
 
 use super::{SHORT, everything, full, past};
-use crate::kit::asleep;
-use crate::support::within_seconds as within;
+use crate::support::{asleep, within_seconds as within};
 
 #[test]
 #[should_panic(expected = "capacity")]

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use taskshelf::PriorityQueue;
 
 use super::full;
-use crate::kit::asleep;
-use crate::support::within_seconds as within;
+use crate::support::{asleep, within_seconds as within};
 
 #[test]
 fn a_single_free_slot_reaches_a_blocked_pusher() {
