@@ -11,8 +11,9 @@ use crate::support::{
     start, zero_fails_once,
 };
 
-// A wrong sum would mean that a change of the books is made in two critical
-// sections; a missing result, that a task was settled before it was published.
+// A wrong sum would mean that a snapshot is put together from two looks; too few
+// results, that a task was settled before it was published, or left one place of the
+// books before it was in the next; too many, that nobody is about to settle it.
 fn snapshots(fault: Fault) {
     // Where the second snapshot sees the task, if it was accepted by then:
     // ready, waiting, running, settled.
@@ -28,9 +29,12 @@ fn snapshots(fault: Fault) {
         let queue = start(zero_fails_once, options);
         let (submitter, results) = (queue.submitter(), queue.results());
         let observer = thread::spawn(move || {
+            let mut there = 0;
             let snapshots = [(); 2].map(|()| {
                 let stats = submitter.stats();
-                assert!(results.len() as u64 >= stats.settled, "the results");
+                assert!(there <= stats.settled + stats.running, "too many results");
+                there = results.len() as u64;
+                assert!(there >= stats.settled, "the results");
                 assert_eq!(
                     stats.accepted,
                     stats.ready + stats.waiting + stats.running + stats.settled
@@ -43,7 +47,8 @@ fn snapshots(fault: Fault) {
         queue.submit(0).unwrap();
         lose_a_result(&queue, fault);
         queue.wait_idle();
-        assert_eq!(queue.stats().retries, 1);
+        let stats = queue.stats();
+        assert_eq!((stats.accepted, stats.succeeded, stats.retries), (1, 1, 1));
         assert_eq!(queue.results().len(), 1, "the results");
         let seen = observer.join().unwrap();
         assert_eq!(queue.into_inner().drain().len(), 1, "the results");

@@ -321,8 +321,9 @@ fn four_receivers_share_the_results_and_all_see_the_end() {
     });
 }
 
-// A wrong sum here would mean that a change of the books is made in two
-// critical sections; too few results, that a task was settled first.
+// A wrong sum here would mean that a snapshot is put together from two looks; too
+// few results, that a task was settled first, or left one place of the books before
+// it was in the next; too many, that nobody is about to settle it.
 #[test]
 fn every_snapshot_of_a_busy_queue_balances() {
     model(|| {
@@ -334,8 +335,11 @@ fn every_snapshot_of_a_busy_queue_balances() {
                 let (submitter, results) = (submitter.clone(), queue.results());
                 thread::spawn(move || {
                     for _ in 0..4 {
+                        let before = results.len() as u64;
                         let stats = submitter.stats();
+                        assert!(before <= stats.settled + stats.running);
                         assert!(results.len() as u64 >= stats.settled);
+                        assert!(stats.running <= 4);
                         assert_eq!(
                             stats.accepted,
                             stats.ready + stats.waiting + stats.running + stats.settled

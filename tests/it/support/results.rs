@@ -36,16 +36,20 @@ pub(crate) fn number(number: u64) -> TaskId {
     TaskId::Number(number)
 }
 
+/// The books of a queue that has ended say what its results say.
 #[track_caller]
-pub(crate) fn assert_balanced(stats: &Stats) {
-    assert_eq!(
-        stats.accepted,
-        stats.ready + stats.waiting + stats.running + stats.settled,
-        "{stats:?}"
-    );
-    assert_eq!(
-        stats.settled,
-        stats.succeeded + stats.failed + stats.panicked + stats.aborted,
-        "{stats:?}"
-    );
+pub(crate) fn assert_books<P, R, E>(stats: &Stats, results: &[WorkerResult<P, R, E>]) {
+    let all = results.len() as u64;
+    assert_eq!((stats.accepted, stats.settled), (all, all));
+    let ended = |is: fn(&TaskError<E>) -> bool| {
+        let errors = results.iter().filter_map(|r| r.outcome.as_ref().err());
+        errors.filter(|failure| is(&failure.error)).count() as u64
+    };
+    assert_eq!(stats.failed, ended(TaskError::is_failed));
+    assert_eq!(stats.panicked, ended(TaskError::is_panicked));
+    assert_eq!(stats.aborted, ended(TaskError::is_aborted));
+    let succeeded = results.iter().filter(|r| r.outcome.is_ok()).count();
+    assert_eq!(stats.succeeded, succeeded as u64);
+    let again = |r: &WorkerResult<P, R, E>| u64::from(r.attempts.saturating_sub(1));
+    assert_eq!(stats.retries, results.iter().map(again).sum::<u64>());
 }
