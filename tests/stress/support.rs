@@ -12,8 +12,6 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use taskshelf::Stats;
-
 use crate::random::Random;
 
 pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
@@ -150,11 +148,4 @@ pub(crate) fn no_thread_is_left(prefix: &str) {
     while std::fs::read_dir("/proc/self/task").is_ok_and(|mut all| all.any(is_there)) {
         thread::yield_now();
     }
-}
-
-pub(crate) fn balanced(stats: &Stats) {
-    let held = stats.ready + stats.waiting + stats.running;
-    assert_eq!(stats.accepted, held + stats.settled, "{stats:?}");
-    let settled = stats.succeeded + stats.failed + stats.panicked + stats.aborted;
-    assert_eq!(stats.settled, settled, "{stats:?}");
 }
