@@ -195,7 +195,8 @@ fn a_batch_of_pops_hands_the_watch_over() {
             let _abort = AbortOnDrop(&queue);
             let poppers = [(); 2].map(|()| {
                 asleep(scope, || {
-                    let taken = queue.pop_many(&mut Vec::new(), 10);
+                    // One each, even if both are there by the time the first is awake.
+                    let taken = queue.pop_many(&mut Vec::new(), 1);
                     both.wait();
                     taken
                 })
