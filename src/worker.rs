@@ -224,10 +224,12 @@ where
         attempts: u32,
         progress: Progress,
     ) -> Published {
+        // Not the end of the last attempt: the backoff was asked since, and the log told.
+        let ended = self.timestamp();
         let duration = progress.duration();
         Published {
             settled: self.publisher.failure(task, error, attempts, duration),
-            ended: progress.ended,
+            ended,
         }
     }
 

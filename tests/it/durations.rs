@@ -80,3 +80,27 @@ fn a_backoff_that_takes_its_time_is_no_part_of_the_attempt_before_it() {
         });
     }
 }
+
+#[test]
+fn a_backoff_that_takes_its_time_and_panics_is_no_part_of_the_next_tasks_duration() {
+    within_seconds(|| {
+        let panicked = Recorder::new();
+        let noted = panicked.clone();
+        let backoff = Backoff::custom(move |_| {
+            thread::sleep(MOMENT);
+            noted.note(Instant::now());
+            panic!("no idea");
+        });
+        let queue = TaskQueue::new(
+            |attempt: &Attempt<'_, u32>| match attempt.payload {
+                0 => Err("away"),
+                _ => Ok(()),
+            },
+            QueueOptions::new(2, 1).backoff(backoff),
+        )
+        .unwrap();
+        queue.submit_all([0, 1]).unwrap();
+        let results = queue.drain();
+        assert!(results[1].duration <= panicked.events()[0].elapsed());
+    });
+}
