@@ -41,7 +41,7 @@ pub(crate) enum Put<T> {
 }
 
 /// What a queue that is dropped leaves behind.
-pub(crate) enum Leavings<T> {
+pub(crate) enum Abandoned<T> {
     /// Results that nobody took and nobody can take any more.
     Unclaimed(Vec<T>),
     /// A stream that others may have receivers of.
@@ -136,13 +136,13 @@ impl<T> Outbox<T> {
     }
 
     /// The queue is gone: what comes now reaches those who have receivers.
-    pub(crate) fn abandon(&self) -> Leavings<T> {
+    pub(crate) fn abandon(&self) -> Abandoned<T> {
         let mut contents = self.contents.lock();
         match contents.receiver.take() {
-            Some(receiver) => Leavings::Streamed(receiver),
+            Some(receiver) => Abandoned::Streamed(receiver),
             None => match std::mem::replace(&mut contents.sink, Sink::Nowhere) {
-                Sink::List(list) => Leavings::Unclaimed(list),
-                _ => Leavings::Unclaimed(Vec::new()),
+                Sink::List(list) => Abandoned::Unclaimed(list),
+                _ => Abandoned::Unclaimed(Vec::new()),
             },
         }
     }
@@ -208,7 +208,7 @@ mod tests {
     fn an_abandoned_stream_reaches_those_who_listen() {
         let outbox = Outbox::new();
         let results = outbox.stream();
-        assert!(matches!(outbox.abandon(), Leavings::Streamed(_)));
+        assert!(matches!(outbox.abandon(), Abandoned::Streamed(_)));
         assert_eq!(outbox.publish(1), None);
         assert_eq!(results.recv(), Ok(1));
         drop(results);
@@ -219,7 +219,7 @@ mod tests {
     fn an_abandoned_list_is_handed_out_and_not_continued() {
         let outbox = Outbox::new();
         outbox.publish(1);
-        let Leavings::Unclaimed(results) = outbox.abandon() else {
+        let Abandoned::Unclaimed(results) = outbox.abandon() else {
             panic!("nobody made a stream");
         };
         assert_eq!(results, [1]);

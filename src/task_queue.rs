@@ -12,7 +12,7 @@ use crate::contain::{discard, report};
 use crate::error::{BuildError, SubmitAllError, SubmitError, Submitted, SubmittedAll};
 use crate::monitor::Wait;
 use crate::options::{QueueOptions, ResultsPolicy};
-use crate::outbox::{Leavings, Outbox};
+use crate::outbox::{Abandoned, Outbox};
 use crate::publisher::{Publisher, discard_result};
 use crate::result::WorkerResult;
 use crate::shared::Shared;
@@ -528,7 +528,7 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
         match self.outbox.abandon() {
             // Taken one by one they would be taken from other receivers; whether
             // there are any a channel does not tell.
-            Leavings::Streamed(results) => {
+            Abandoned::Streamed(results) => {
                 let left = results.len();
                 if left > 0 {
                     report!(
@@ -539,7 +539,7 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
                 }
                 discard(results);
             }
-            Leavings::Unclaimed(results) => discard_unclaimed(results),
+            Abandoned::Unclaimed(results) => discard_unclaimed(results),
         }
     }
 }
