@@ -4,7 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use taskshelf::{
-    Attempt, Backoff, BackpressureStrategy, QueueOptions, RetryWaits, Task, TaskQueue,
+    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits, Task,
+    TaskQueue,
 };
 
 use crate::support::{Gate, Recorder, gated, values, within_seconds};
@@ -54,13 +55,13 @@ fn a_task_goes_before_all_lesser_ones_however_long_they_have_waited() {
     });
 }
 
+fn options() -> QueueOptions {
+    QueueOptions::new(8, 1)
+}
+
 /// The order of attempts of: a first task that fails once, two equal ones, and
 /// a lesser one. The second passes its time with `second`.
-fn attempts_around_a_retry(
-    backoff: Backoff,
-    waits: RetryWaits,
-    second: fn(),
-) -> Vec<(&'static str, u32)> {
+fn attempts_around_a_retry(options: QueueOptions, second: fn()) -> Vec<(&'static str, u32)> {
     let gate = Gate::new();
     let order = Recorder::new();
     let handler = {
@@ -78,7 +79,6 @@ fn attempts_around_a_retry(
             }
         }
     };
-    let options = QueueOptions::new(8, 1).backoff(backoff).retry_waits(waits);
     let queue = TaskQueue::new(handler, options).unwrap();
     queue.submit(Task::new("first").with_priority(5)).unwrap();
     gate.arrived(1);
@@ -86,7 +86,7 @@ fn attempts_around_a_retry(
     queue.submit(Task::new("second").with_priority(5)).unwrap();
     queue.submit(Task::new("third").with_priority(5)).unwrap();
     gate.open();
-    assert_eq!(queue.drain().len(), 4);
+    queue.wait_idle();
     order.events()
 }
 
@@ -101,7 +101,7 @@ const AT_THE_BACK: [(&str, u32); 5] = [
 #[test]
 fn a_retried_task_joins_the_back_of_the_line_of_its_priority() {
     within_seconds(|| {
-        let order = attempts_around_a_retry(Backoff::none(), RetryWaits::FreeWorker, || ());
+        let order = attempts_around_a_retry(options().backoff(Backoff::none()), || ());
         assert_eq!(order, AT_THE_BACK);
     });
 }
@@ -109,13 +109,14 @@ fn a_retried_task_joins_the_back_of_the_line_of_its_priority() {
 #[test]
 fn a_task_that_has_waited_joins_the_back_of_the_line_of_its_priority() {
     within_seconds(|| {
-        // The second task takes longer than the first one waits.
-        let order = attempts_around_a_retry(
-            Backoff::constant(Duration::from_millis(2)),
-            RetryWaits::FreeWorker,
-            || thread::sleep(Duration::from_millis(10)),
-        );
-        assert_eq!(order, AT_THE_BACK);
+        for policy in [ResultsPolicy::Keep, ResultsPolicy::Discard] {
+            // The second task takes longer than the first one waits.
+            let backoff = Backoff::constant(Duration::from_millis(2));
+            let order = attempts_around_a_retry(options().backoff(backoff).results(policy), || {
+                thread::sleep(Duration::from_millis(10));
+            });
+            assert_eq!(order, AT_THE_BACK, "{policy:?}");
+        }
     });
 }
 
@@ -123,7 +124,10 @@ fn a_task_that_has_waited_joins_the_back_of_the_line_of_its_priority() {
 fn a_retry_in_the_workers_hands_lets_nobody_pass() {
     within_seconds(|| {
         for backoff in [Backoff::none(), Backoff::constant(Duration::from_millis(5))] {
-            let order = attempts_around_a_retry(backoff, RetryWaits::HoldWorker, || ());
+            let options = options()
+                .backoff(backoff)
+                .retry_waits(RetryWaits::HoldWorker);
+            let order = attempts_around_a_retry(options, || ());
             let expected = [
                 ("first", 1),
                 ("first", 2),
