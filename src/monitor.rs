@@ -3,9 +3,9 @@
 //! Every operation is one critical section of [`State`], repeated after each
 //! sleep. One that may have changed the state ends in [`Monitor::unlock`] or in a
 //! sleep: both ask the state who must be woken, let go of the lock, and signal then, so
-//! that a woken thread never runs into the lock of its waker. Each sleeper has a condvar of its
-//! own; a signal therefore reaches the thread that the state has chosen and no
-//! other, and it cannot be lost, for that thread waits until the state no
+//! that a woken thread never runs into the lock of its waker. Each sleeper has a
+//! condvar of its own; a signal therefore reaches the thread that the state has chosen
+//! and no other, and it cannot be lost, for that thread waits until the state no
 //! longer counts it as asleep.
 //!
 //! No code of the user's runs under the lock, destructors included.

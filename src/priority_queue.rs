@@ -173,9 +173,9 @@ impl<T> PriorityQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is closed and there was anything to put in: how many items got in, and those that were
-    /// pulled from the iterator and did not. What was not pulled yet goes with the
-    /// iterator; to keep it, push `iterator.by_ref()`.
+    /// If the queue is closed and there was anything to put in: how many items got in,
+    /// and those that were pulled from the iterator and did not. What was not pulled yet
+    /// goes with the iterator; to keep it, push `iterator.by_ref()`.
     ///
     /// # Panics
     ///

@@ -169,8 +169,8 @@ impl<P> Submitter<P> {
     /// # Errors
     ///
     /// As for [`submit`](Self::submit), if there was anything to submit: how many tasks got
-    /// in, why no more did, and those that were pulled from the iterator and did not. What was not pulled
-    /// yet goes with the iterator; to keep it, submit `iterator.by_ref()`.
+    /// in, why no more did, and those that were pulled from the iterator and did not. What
+    /// was not pulled yet goes with the iterator; to keep it, submit `iterator.by_ref()`.
     ///
     /// # Panics
     ///
