@@ -79,38 +79,20 @@ fn cancel_while_draining(workers: usize, waits: RetryWaits, fault: Fault) {
     });
 }
 
-#[test]
-fn cancel_ends_a_drain_and_every_task_has_its_result() {
-    cancel_while_draining(1, RetryWaits::FreeWorker, Fault::None);
-}
+promise!(
+    cancel_ends_a_drain_and_every_task_has_its_result: cancel_while_draining(1, RetryWaits::FreeWorker),
+    NoCancel => "deadlock"
+);
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn cancel_ends_a_drain_and_every_task_has_its_result_can_fail() {
-    cancel_while_draining(1, RetryWaits::FreeWorker, Fault::NoCancel);
-}
+promise!(
+    cancel_ends_a_delay_in_a_workers_hands: cancel_while_draining(1, RetryWaits::HoldWorker),
+    NoCancel => "deadlock"
+);
 
-#[test]
-fn cancel_ends_a_delay_in_a_workers_hands() {
-    cancel_while_draining(1, RetryWaits::HoldWorker, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn cancel_ends_a_delay_in_a_workers_hands_can_fail() {
-    cancel_while_draining(1, RetryWaits::HoldWorker, Fault::NoCancel);
-}
-
-#[test]
-fn cancel_ends_the_delays_in_the_hands_of_two_workers() {
-    cancel_while_draining(2, RetryWaits::HoldWorker, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn cancel_ends_the_delays_in_the_hands_of_two_workers_can_fail() {
-    cancel_while_draining(2, RetryWaits::HoldWorker, Fault::NoCancel);
-}
+promise!(
+    cancel_ends_the_delays_in_the_hands_of_two_workers: cancel_while_draining(2, RetryWaits::HoldWorker),
+    NoCancel => "deadlock"
+);
 
 // A hang would mean that two cancellers wait for each other; a missing result,
 // that one found the publisher gone with tasks in its hands.
@@ -128,16 +110,7 @@ fn two_cancels(fault: Fault) {
     });
 }
 
-#[test]
-fn two_cancels_publish_each_task_once() {
-    two_cancels(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn two_cancels_publish_each_task_once_can_fail() {
-    two_cancels(Fault::ResultLost);
-}
+promise!(two_cancels_publish_each_task_once: two_cancels(), ResultLost => "the results");
 
 // A hang would mean that a cancel forgot the submitters that sleep.
 fn blocked_submit(fault: Fault) {
@@ -160,16 +133,7 @@ fn blocked_submit(fault: Fault) {
     });
 }
 
-#[test]
-fn cancel_ends_a_blocked_submit() {
-    blocked_submit(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn cancel_ends_a_blocked_submit_can_fail() {
-    blocked_submit(Fault::NoCancel);
-}
+promise!(cancel_ends_a_blocked_submit: blocked_submit(), NoCancel => "the outcomes");
 
 // A hang would mean that the abort left a submitter waiting for room; a wrong
 // count, that a task is neither in the results nor handed back.
@@ -193,13 +157,4 @@ fn submits_and_abort(fault: Fault) {
     });
 }
 
-#[test]
-fn an_abort_settles_or_refuses_every_task() {
-    submits_and_abort(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn an_abort_settles_or_refuses_every_task_can_fail() {
-    submits_and_abort(Fault::ResultLost);
-}
+promise!(an_abort_settles_or_refuses_every_task: submits_and_abort(), ResultLost => "the results");

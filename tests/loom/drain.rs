@@ -33,27 +33,9 @@ fn drain_of_two(workers: usize, fault: Fault) {
     });
 }
 
-#[test]
-fn drain_returns_every_result() {
-    drain_of_two(1, Fault::None);
-}
+promise!(drain_returns_every_result: drain_of_two(1), ResultLost => "the results");
 
-#[test]
-#[should_panic(expected = "the results")]
-fn drain_returns_every_result_can_fail() {
-    drain_of_two(1, Fault::ResultLost);
-}
-
-#[test]
-fn drain_returns_every_result_of_two_workers() {
-    drain_of_two(2, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn drain_returns_every_result_of_two_workers_can_fail() {
-    drain_of_two(2, Fault::ResultLost);
-}
+promise!(drain_returns_every_result_of_two_workers: drain_of_two(2), ResultLost => "the results");
 
 // Two calls that closed the queue, or none, would mean that the look and the
 // change are two critical sections; a hang, that the later close woke nobody
@@ -75,16 +57,7 @@ fn two_closers(fault: Fault) {
     });
 }
 
-#[test]
-fn one_of_two_closes_is_the_one_that_closed() {
-    two_closers(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the closes")]
-fn one_of_two_closes_is_the_one_that_closed_can_fail() {
-    two_closers(Fault::NoRace);
-}
+promise!(one_of_two_closes_is_the_one_that_closed: two_closers(), NoRace => "the closes");
 
 // A hang would mean that the time ran out, and that the drain that follows
 // waits for a wake-up that was spent on the first.
@@ -107,16 +80,7 @@ fn drain_in_time(fault: Fault) {
     });
 }
 
-#[test]
-fn a_drain_that_ran_out_of_time_can_go_on() {
-    drain_in_time(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_drain_that_ran_out_of_time_can_go_on_can_fail() {
-    drain_in_time(Fault::ClockStands);
-}
+promise!(a_drain_that_ran_out_of_time_can_go_on: drain_in_time(), ClockStands => "the outcomes");
 
 // A hang would mean that the last handle does not end its workers when it goes;
 // an attempt that is not done, that it does not wait for them.
@@ -143,16 +107,7 @@ fn last_handle(fault: Fault) {
     });
 }
 
-#[test]
-fn the_last_handle_waits_for_the_handler_that_runs() {
-    last_handle(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the attempt")]
-fn the_last_handle_waits_for_the_handler_that_runs_can_fail() {
-    last_handle(Fault::NoClose);
-}
+promise!(the_last_handle_waits_for_the_handler_that_runs: last_handle(), NoClose => "the attempt");
 
 type Home = Arc<StdMutex<Option<TaskQueue<u32, (), ()>>>>;
 
@@ -182,16 +137,7 @@ fn own_worker(fault: Fault) {
     });
 }
 
-#[test]
-fn a_queue_dropped_on_its_own_worker_finishes_by_itself() {
-    own_worker(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_queue_dropped_on_its_own_worker_finishes_by_itself_can_fail() {
-    own_worker(Fault::NoClose);
-}
+promise!(a_queue_dropped_on_its_own_worker_finishes_by_itself: own_worker(), NoClose => "deadlock");
 
 // A hang would mean that the worker which did start was not told to leave; a
 // handler still held, that nobody waited until it had.
@@ -214,13 +160,7 @@ fn missing_thread(fault: Fault) {
     });
 }
 
-#[test]
-fn a_thread_that_does_not_start_ends_those_before_it() {
-    missing_thread(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the threads")]
-fn a_thread_that_does_not_start_ends_those_before_it_can_fail() {
-    missing_thread(Fault::ThreadsStart);
-}
+promise!(
+    a_thread_that_does_not_start_ends_those_before_it: missing_thread(),
+    ThreadsStart => "the threads"
+);

@@ -10,8 +10,8 @@
 //!     cargo test --profile model --test loom --target-dir target/loom NAME
 //! ```
 //!
-//! Beside each promise stands its twin, `.._can_fail`: the same model with a
-//! fault in the model's own part (`support::Fault`), which must be reported.
+//! Each promise has a twin, `PROMISE::can_fail`: the same model with a fault in
+//! the model's own part (`support::Fault`), which must be reported.
 //! `tests/kill/run` does the same to the queue: it breaks the protocol on purpose
 //! and demands that the models and tests go red.
 
@@ -28,6 +28,10 @@ fn the_models_are_compiled_in() {
 }
 
 #[cfg(loom)]
+#[macro_use]
+mod support;
+
+#[cfg(loom)]
 mod cancel;
 #[cfg(loom)]
 mod drain;
@@ -41,7 +45,5 @@ mod results;
 mod retries;
 #[cfg(loom)]
 mod submit;
-#[cfg(loom)]
-mod support;
 #[cfg(loom)]
 mod time;

@@ -44,16 +44,10 @@ fn one_slot(fault: Fault) {
     });
 }
 
-#[test]
-fn one_slot_of_a_large_queue_does_not_stay_free_for_ever() {
-    one_slot(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn one_slot_of_a_large_queue_does_not_stay_free_for_ever_can_fail() {
-    one_slot(Fault::ClockStands);
-}
+promise!(
+    one_slot_of_a_large_queue_does_not_stay_free_for_ever: one_slot(),
+    ClockStands => "deadlock"
+);
 
 // A hang would mean that a pusher sleeps on beside a slot, for the one whose
 // patience stood for both has gone.
@@ -73,16 +67,7 @@ fn one_slot_each(fault: Fault) {
         });
 }
 
-#[test]
-fn whoever_is_patient_hands_over() {
-    one_slot_each(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn whoever_is_patient_hands_over_can_fail() {
-    one_slot_each(Fault::ClockStands);
-}
+promise!(whoever_is_patient_hands_over: one_slot_each(), ClockStands => "deadlock");
 
 // An outcome missing would mean that whoever got a part of its items in is not patient
 // again while it waits for room for the rest: it would be called for every slot.
@@ -103,16 +88,7 @@ fn patient_again(fault: Fault) {
     });
 }
 
-#[test]
-fn who_got_a_part_in_is_patient_for_the_rest() {
-    patient_again(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "outcome")]
-fn who_got_a_part_in_is_patient_for_the_rest_can_fail() {
-    patient_again(Fault::ClockStands);
-}
+promise!(who_got_a_part_in_is_patient_for_the_rest: patient_again(), ClockStands => "outcome");
 
 // A hang would mean that whose patience ended behind another kept a slot from both.
 fn patient_one_after_the_other(fault: Fault) {
@@ -135,16 +111,10 @@ fn patient_one_after_the_other(fault: Fault) {
     });
 }
 
-#[test]
-fn who_is_patient_behind_another_hands_over() {
-    patient_one_after_the_other(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn who_is_patient_behind_another_hands_over_can_fail() {
-    patient_one_after_the_other(Fault::ClockStands);
-}
+promise!(
+    who_is_patient_behind_another_hands_over: patient_one_after_the_other(),
+    ClockStands => "deadlock"
+);
 
 // A hang would mean that a slot stays free although a pusher has slept in vain, for
 // the sake of another that has come since: no clock helps them.
@@ -179,16 +149,10 @@ fn slept_in_vain(fault: Fault) {
     });
 }
 
-#[test]
-fn who_has_slept_in_vain_does_not_wait_for_the_clock_again() {
-    slept_in_vain(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn who_has_slept_in_vain_does_not_wait_for_the_clock_again_can_fail() {
-    slept_in_vain(Fault::NobodyTakes);
-}
+promise!(
+    who_has_slept_in_vain_does_not_wait_for_the_clock_again: slept_in_vain(),
+    NobodyTakes => "deadlock"
+);
 
 // A hang would mean that a pusher sleeps on although half of the queue is free:
 // here no clock helps it.
@@ -205,16 +169,7 @@ fn half_free(fault: Fault) {
     });
 }
 
-#[test]
-fn half_of_a_large_queue_calls_who_is_patient() {
-    half_free(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn half_of_a_large_queue_calls_who_is_patient_can_fail() {
-    half_free(Fault::NobodyTakes);
-}
+promise!(half_of_a_large_queue_calls_who_is_patient: half_free(), NobodyTakes => "deadlock");
 
 // A hang would mean that a close does not reach who is patient; a push that is
 // let in, that the close does not hold.
@@ -239,16 +194,7 @@ fn close_and_slot(fault: Fault) {
     });
 }
 
-#[test]
-fn close_wakes_a_patient_pusher() {
-    close_and_slot(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn close_wakes_a_patient_pusher_can_fail() {
-    close_and_slot(Fault::NoClose);
-}
+promise!(close_wakes_a_patient_pusher: close_and_slot(), NoClose => "deadlock");
 
 // A hang would mean that an abort does not reach who is patient; a wrong sum,
 // that an item is in the queue and handed back too, or neither.
@@ -274,16 +220,7 @@ fn abort_and_slot(fault: Fault) {
     });
 }
 
-#[test]
-fn abort_wakes_a_patient_pusher() {
-    abort_and_slot(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn abort_wakes_a_patient_pusher_can_fail() {
-    abort_and_slot(Fault::NoCancel);
-}
+promise!(abort_wakes_a_patient_pusher: abort_and_slot(), NoCancel => "deadlock");
 
 // Nobody in would mean that who waits with a deadline gave the free slot up
 // when its patience ended, or reported a timeout without another look; a hang,
@@ -313,16 +250,10 @@ fn slot_before_the_deadline(fault: Fault) {
     });
 }
 
-#[test]
-fn a_patient_pusher_with_a_deadline_uses_all_of_its_time() {
-    slot_before_the_deadline(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_patient_pusher_with_a_deadline_uses_all_of_its_time_can_fail() {
-    slot_before_the_deadline(Fault::ClockStands);
-}
+promise!(
+    a_patient_pusher_with_a_deadline_uses_all_of_its_time: slot_before_the_deadline(),
+    ClockStands => "deadlock"
+);
 
 /// A queue with one worker, and with room for four tasks, that many submitted.
 /// The handler of `waits` waits for somebody at the meeting.
@@ -361,16 +292,10 @@ fn much_room_from_a_worker(fault: Fault) {
     });
 }
 
-#[test]
-fn a_worker_calls_who_is_patient_once_there_is_much_room() {
-    much_room_from_a_worker(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_worker_calls_who_is_patient_once_there_is_much_room_can_fail() {
-    much_room_from_a_worker(Fault::NobodySubmits);
-}
+promise!(
+    a_worker_calls_who_is_patient_once_there_is_much_room: much_room_from_a_worker(),
+    NobodySubmits => "deadlock"
+);
 
 // A hang would mean that the one slot which the worker made stays free: its task
 // waits for the submitter, whose patience has an end.
@@ -394,13 +319,7 @@ fn one_slot_from_a_worker(fault: Fault) {
     });
 }
 
-#[test]
-fn one_slot_that_a_worker_made_does_not_stay_free_for_ever() {
-    one_slot_from_a_worker(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn one_slot_that_a_worker_made_does_not_stay_free_for_ever_can_fail() {
-    one_slot_from_a_worker(Fault::NobodySubmits);
-}
+promise!(
+    one_slot_that_a_worker_made_does_not_stay_free_for_ever: one_slot_from_a_worker(),
+    NobodySubmits => "deadlock"
+);

@@ -38,27 +38,9 @@ fn close_ends(consumers: usize, fault: Fault) {
     });
 }
 
-#[test]
-fn a_closed_queue_gives_everything_and_ends() {
-    close_ends(1, Fault::None);
-}
+promise!(a_closed_queue_gives_everything_and_ends: close_ends(1), NoClose => "deadlock");
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_closed_queue_gives_everything_and_ends_can_fail() {
-    close_ends(1, Fault::NoClose);
-}
-
-#[test]
-fn close_ends_two_consumers_and_loses_nothing() {
-    close_ends(2, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn close_ends_two_consumers_and_loses_nothing_can_fail() {
-    close_ends(2, Fault::NoClose);
-}
+promise!(close_ends_two_consumers_and_loses_nothing: close_ends(2), NoClose => "deadlock");
 
 // A hang would mean that a consumer was left asleep with an item ready: both
 // are needed, for the two items wait for each other. With one push of both, one
@@ -86,27 +68,12 @@ fn two_items_meet(pushes: usize, fault: Fault) {
     });
 }
 
-#[test]
-fn no_consumer_sleeps_while_something_is_ready() {
-    two_items_meet(2, Fault::None);
-}
+promise!(
+    no_consumer_sleeps_while_something_is_ready: two_items_meet(2),
+    NobodySubmits => "deadlock"
+);
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn no_consumer_sleeps_while_something_is_ready_can_fail() {
-    two_items_meet(2, Fault::NobodySubmits);
-}
-
-#[test]
-fn one_call_leads_to_the_next() {
-    two_items_meet(1, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn one_call_leads_to_the_next_can_fail() {
-    two_items_meet(1, Fault::NobodySubmits);
-}
+promise!(one_call_leads_to_the_next: two_items_meet(1), NobodySubmits => "deadlock");
 
 // A hang would mean that the pop freed a slot and called nobody, or that the
 // close left a submitter asleep.
@@ -132,16 +99,10 @@ fn blocked_push(fault: Fault) {
     });
 }
 
-#[test]
-fn a_blocked_push_ends_with_room_or_with_the_close() {
-    blocked_push(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_blocked_push_ends_with_room_or_with_the_close_can_fail() {
-    blocked_push(Fault::NoClose);
-}
+promise!(
+    a_blocked_push_ends_with_room_or_with_the_close: blocked_push(),
+    NoClose => "the outcomes"
+);
 
 // A hang would mean that the close called one of two submitters, and that the
 // other waits for room that nobody makes.
@@ -163,16 +124,7 @@ fn close_with_two_pushers(fault: Fault) {
     });
 }
 
-#[test]
-fn close_wakes_every_blocked_push() {
-    close_with_two_pushers(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn close_wakes_every_blocked_push_can_fail() {
-    close_with_two_pushers(Fault::NoClose);
-}
+promise!(close_wakes_every_blocked_push: close_with_two_pushers(), NoClose => "deadlock");
 
 // A hang would mean that a consumer which took two items at once left a third,
 // and the other consumer asleep: it takes both to end the meeting.
@@ -202,16 +154,10 @@ fn two_at_once_and_one(fault: Fault) {
     });
 }
 
-#[test]
-fn what_a_pop_many_leaves_wakes_another_consumer() {
-    two_at_once_and_one(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn what_a_pop_many_leaves_wakes_another_consumer_can_fail() {
-    two_at_once_and_one(Fault::NobodySubmits);
-}
+promise!(
+    what_a_pop_many_leaves_wakes_another_consumer: two_at_once_and_one(),
+    NobodySubmits => "deadlock"
+);
 
 // A hang would mean that a freed slot was left to a submitter that nobody woke.
 // Nothing is closed until both are in.
@@ -230,27 +176,15 @@ fn slots_freed_one_by_one(capacity: usize, fault: Fault) {
     });
 }
 
-#[test]
-fn each_freed_slot_lets_a_blocked_push_in() {
-    slots_freed_one_by_one(1, Fault::None);
-}
+promise!(
+    each_freed_slot_lets_a_blocked_push_in: slots_freed_one_by_one(1),
+    NobodyTakes => "deadlock"
+);
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn each_freed_slot_lets_a_blocked_push_in_can_fail() {
-    slots_freed_one_by_one(1, Fault::NobodyTakes);
-}
-
-#[test]
-fn each_of_several_freed_slots_lets_a_blocked_push_in() {
-    slots_freed_one_by_one(2, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn each_of_several_freed_slots_lets_a_blocked_push_in_can_fail() {
-    slots_freed_one_by_one(2, Fault::NobodyTakes);
-}
+promise!(
+    each_of_several_freed_slots_lets_a_blocked_push_in: slots_freed_one_by_one(2),
+    NobodyTakes => "deadlock"
+);
 
 // A hang would mean that of two slots freed at once one was left to a submitter
 // that nobody woke.
@@ -269,16 +203,10 @@ fn slots_freed_at_once(fault: Fault) {
     });
 }
 
-#[test]
-fn two_slots_freed_at_once_let_two_blocked_pushes_in() {
-    slots_freed_at_once(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn two_slots_freed_at_once_let_two_blocked_pushes_in_can_fail() {
-    slots_freed_at_once(Fault::NobodyTakes);
-}
+promise!(
+    two_slots_freed_at_once_let_two_blocked_pushes_in: slots_freed_at_once(),
+    NobodyTakes => "deadlock"
+);
 
 /// Says when it is dropped, in a way that the checker sees: others may run just
 /// before.
@@ -322,16 +250,7 @@ fn two_joiners(fault: Fault) {
     });
 }
 
-#[test]
-fn join_returns_after_the_last_settle() {
-    two_joiners(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn join_returns_after_the_last_settle_can_fail() {
-    two_joiners(Fault::LeaseForgotten);
-}
+promise!(join_returns_after_the_last_settle: two_joiners(), LeaseForgotten => "deadlock");
 
 // Fewer back than were seen asleep before the idle moment would mean that one
 // was not called, or asked again, and was trapped by the item that came next: a
@@ -357,16 +276,7 @@ fn busy_queue(fault: Fault) {
     });
 }
 
-#[test]
-fn a_busy_queue_traps_no_joiner() {
-    busy_queue(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_busy_queue_traps_no_joiner_can_fail() {
-    busy_queue(Fault::LeaseForgotten);
-}
+promise!(a_busy_queue_traps_no_joiner: busy_queue(), LeaseForgotten => "the outcomes");
 
 // A hang would mean that the settle which empties a closed queue called one of
 // two consumers.
@@ -388,16 +298,10 @@ fn last_settle(fault: Fault) {
     });
 }
 
-#[test]
-fn the_settle_that_empties_a_closed_queue_ends_every_consumer() {
-    last_settle(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn the_settle_that_empties_a_closed_queue_ends_every_consumer_can_fail() {
-    last_settle(Fault::LeaseForgotten);
-}
+promise!(
+    the_settle_that_empties_a_closed_queue_ends_every_consumer: last_settle(),
+    LeaseForgotten => "deadlock"
+);
 
 // A leak would mean that a payload stays in a queue that is gone; it is
 // refused, handed out, or dropped. A hang, that the abort left a push asleep.
@@ -422,13 +326,4 @@ fn tracked_items(fault: Fault) {
     });
 }
 
-#[test]
-fn no_item_is_leaked() {
-    tracked_items(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "leak")]
-fn no_item_is_leaked_can_fail() {
-    tracked_items(Fault::Leak);
-}
+promise!(no_item_is_leaked: tracked_items(), Leak => "leak");

@@ -56,16 +56,10 @@ fn snapshots(fault: Fault) {
     });
 }
 
-#[test]
-fn every_snapshot_balances_and_settled_results_are_there() {
-    snapshots(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn every_snapshot_balances_and_settled_results_are_there_can_fail() {
-    snapshots(Fault::ResultLost);
-}
+promise!(
+    every_snapshot_balances_and_settled_results_are_there: snapshots(),
+    ResultLost => "the results"
+);
 
 // A hang would mean that the stream of results does not end when the last
 // worker leaves, be it because a canceller still holds the sender.
@@ -86,16 +80,7 @@ fn stream_and_cancel(fault: Fault) {
     });
 }
 
-#[test]
-fn the_stream_of_results_ends() {
-    stream_and_cancel(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn the_stream_of_results_ends_can_fail() {
-    stream_and_cancel(Fault::NoCancel);
-}
+promise!(the_stream_of_results_ends: stream_and_cancel(), NoCancel => "deadlock");
 
 // A hang would mean that a stream which begins while results are published does
 // not end; a wrong list, that it misses a result, has one twice, or has them out
@@ -117,16 +102,7 @@ fn late_stream(fault: Fault) {
     });
 }
 
-#[test]
-fn a_stream_that_begins_late_has_every_result() {
-    late_stream(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_stream_that_begins_late_has_every_result_can_fail() {
-    late_stream(Fault::NoRace);
-}
+promise!(a_stream_that_begins_late_has_every_result: late_stream(), NoRace => "the outcomes");
 
 // A hang would mean that a stream which begins while two workers publish does
 // not end; a wrong set, that the one that came to it second lost its result, or
@@ -148,16 +124,10 @@ fn late_stream_of_two(fault: Fault) {
     });
 }
 
-#[test]
-fn a_stream_that_begins_between_two_workers_has_every_result() {
-    late_stream_of_two(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_stream_that_begins_between_two_workers_has_every_result_can_fail() {
-    late_stream_of_two(Fault::NoRace);
-}
+promise!(
+    a_stream_that_begins_between_two_workers_has_every_result: late_stream_of_two(),
+    NoRace => "the outcomes"
+);
 
 // The same where a canceller publishes beside the worker: each of the two tasks
 // is published by one of them.
@@ -184,16 +154,10 @@ fn late_stream_and_cancel(fault: Fault) {
     });
 }
 
-#[test]
-fn a_stream_that_begins_between_a_worker_and_a_canceller_has_every_result() {
-    late_stream_and_cancel(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_stream_that_begins_between_a_worker_and_a_canceller_has_every_result_can_fail() {
-    late_stream_and_cancel(Fault::NoCancel);
-}
+promise!(
+    a_stream_that_begins_between_a_worker_and_a_canceller_has_every_result: late_stream_and_cancel(),
+    NoCancel => "the outcomes"
+);
 
 // A hang would mean that the end of the results is told to one receiver of two.
 fn end_of_results(fault: Fault) {
@@ -214,16 +178,7 @@ fn end_of_results(fault: Fault) {
         });
 }
 
-#[test]
-fn the_end_of_the_results_is_seen_by_every_receiver() {
-    end_of_results(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn the_end_of_the_results_is_seen_by_every_receiver_can_fail() {
-    end_of_results(Fault::NoClose);
-}
+promise!(the_end_of_the_results_is_seen_by_every_receiver: end_of_results(), NoClose => "deadlock");
 
 // A hang would mean that of two results one was left to a receiver that nobody
 // woke: the receivers wait for each other, with a result each.
@@ -249,16 +204,7 @@ fn two_receivers(fault: Fault) {
         });
 }
 
-#[test]
-fn each_result_wakes_a_receiver() {
-    two_receivers(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn each_result_wakes_a_receiver_can_fail() {
-    two_receivers(Fault::NobodySubmits);
-}
+promise!(each_result_wakes_a_receiver: two_receivers(), NobodySubmits => "deadlock");
 
 // A hang would mean that a result has called a receiver whose time had run out, and
 // not the one that waits.
@@ -281,16 +227,10 @@ fn receiver_in_a_hurry(fault: Fault) {
     });
 }
 
-#[test]
-fn a_result_calls_no_receiver_that_has_gone() {
-    receiver_in_a_hurry(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn a_result_calls_no_receiver_that_has_gone_can_fail() {
-    receiver_in_a_hurry(Fault::NobodySubmits);
-}
+promise!(
+    a_result_calls_no_receiver_that_has_gone: receiver_in_a_hurry(),
+    NobodySubmits => "the results"
+);
 
 // A leak would mean that a payload or a result stays behind in a queue that is
 // gone, or is kept by nobody.
@@ -310,16 +250,7 @@ fn tracked_payloads(fault: Fault) {
     });
 }
 
-#[test]
-fn no_payload_and_no_result_is_leaked() {
-    tracked_payloads(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "leak")]
-fn no_payload_and_no_result_is_leaked_can_fail() {
-    tracked_payloads(Fault::Leak);
-}
+promise!(no_payload_and_no_result_is_leaked: tracked_payloads(), Leak => "leak");
 
 /// A payload, and an error, that loom misses if nobody drops it.
 type Tracked = loom::sync::Arc<u32>;
@@ -355,27 +286,15 @@ fn tracked_delays(waits: RetryWaits, fault: Fault) {
     });
 }
 
-#[test]
-fn nothing_of_a_task_cancelled_while_it_waits_is_leaked() {
-    tracked_delays(RetryWaits::FreeWorker, Fault::None);
-}
+promise!(
+    nothing_of_a_task_cancelled_while_it_waits_is_leaked: tracked_delays(RetryWaits::FreeWorker),
+    Leak => "leak"
+);
 
-#[test]
-#[should_panic(expected = "leak")]
-fn nothing_of_a_task_cancelled_while_it_waits_is_leaked_can_fail() {
-    tracked_delays(RetryWaits::FreeWorker, Fault::Leak);
-}
-
-#[test]
-fn nothing_of_a_task_cancelled_in_its_workers_hands_is_leaked() {
-    tracked_delays(RetryWaits::HoldWorker, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "leak")]
-fn nothing_of_a_task_cancelled_in_its_workers_hands_is_leaked_can_fail() {
-    tracked_delays(RetryWaits::HoldWorker, Fault::Leak);
-}
+promise!(
+    nothing_of_a_task_cancelled_in_its_workers_hands_is_leaked: tracked_delays(RetryWaits::HoldWorker),
+    Leak => "leak"
+);
 
 // A leak would mean that the results in a stream outlive the queue and the last
 // receiver, whichever of the two goes first.
@@ -402,13 +321,4 @@ fn tracked_stream(fault: Fault) {
     });
 }
 
-#[test]
-fn no_result_that_nobody_received_is_leaked() {
-    tracked_stream(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "leak")]
-fn no_result_that_nobody_received_is_leaked_can_fail() {
-    tracked_stream(Fault::Leak);
-}
+promise!(no_result_that_nobody_received_is_leaked: tracked_stream(), Leak => "leak");

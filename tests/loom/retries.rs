@@ -52,16 +52,10 @@ fn retry_and_two_consumers(fault: Fault) {
     });
 }
 
-#[test]
-fn a_due_retry_wakes_one_of_two_consumers() {
-    retry_and_two_consumers(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_due_retry_wakes_one_of_two_consumers_can_fail() {
-    retry_and_two_consumers(Fault::ClockStands);
-}
+promise!(
+    a_due_retry_wakes_one_of_two_consumers: retry_and_two_consumers(),
+    ClockStands => "deadlock"
+);
 
 // A hang would mean that the watcher, called for the second item (or for the
 // earlier time), left the other due time unwatched.
@@ -80,16 +74,7 @@ fn earlier_due_time(fault: Fault) {
     });
 }
 
-#[test]
-fn an_earlier_due_time_is_watched_too() {
-    earlier_due_time(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn an_earlier_due_time_is_watched_too_can_fail() {
-    earlier_due_time(Fault::ClockStands);
-}
+promise!(an_earlier_due_time_is_watched_too: earlier_due_time(), ClockStands => "deadlock");
 
 // A hang would mean that a watcher whose own deadline came first left without
 // handing the watch over.
@@ -116,16 +101,7 @@ fn hasty_watcher(fault: Fault) {
         });
 }
 
-#[test]
-fn a_watcher_that_times_out_hands_over() {
-    hasty_watcher(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_watcher_that_times_out_hands_over_can_fail() {
-    hasty_watcher(Fault::ClockStands);
-}
+promise!(a_watcher_that_times_out_hands_over: hasty_watcher(), ClockStands => "deadlock");
 
 // A hang would mean that the one consumer that watched the time took its item
 // and left the other asleep beside the second, due at the same instant.
@@ -152,16 +128,7 @@ fn due_together(fault: Fault) {
         });
 }
 
-#[test]
-fn two_retries_due_together_reach_two_consumers() {
-    due_together(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn two_retries_due_together_reach_two_consumers_can_fail() {
-    due_together(Fault::ClockStands);
-}
+promise!(two_retries_due_together_reach_two_consumers: due_together(), ClockStands => "deadlock");
 
 // A hang would mean that the consumer of a closed queue does not watch the time
 // of what came back; `None`, that it left while a lease could come back.
@@ -181,16 +148,10 @@ fn back_to_a_closed_queue(fault: Fault) {
     });
 }
 
-#[test]
-fn a_lease_comes_back_to_a_closed_queue() {
-    back_to_a_closed_queue(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_lease_comes_back_to_a_closed_queue_can_fail() {
-    back_to_a_closed_queue(Fault::LeaseForgotten);
-}
+promise!(
+    a_lease_comes_back_to_a_closed_queue: back_to_a_closed_queue(),
+    LeaseForgotten => "deadlock"
+);
 
 // A hang would mean that the lease waits for the room that its own item's
 // absence gave away, or that a push is not called once there is room again.
@@ -215,16 +176,7 @@ fn back_beyond_capacity(fault: Fault) {
     });
 }
 
-#[test]
-fn a_lease_that_comes_back_needs_no_room() {
-    back_beyond_capacity(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_lease_that_comes_back_needs_no_room_can_fail() {
-    back_beyond_capacity(Fault::ClockStands);
-}
+promise!(a_lease_that_comes_back_needs_no_room: back_beyond_capacity(), ClockStands => "deadlock");
 
 // A hang would mean that an abort left a lease-holder's queue waiting; a wrong
 // count that an item was handed out twice, or to nobody.
@@ -253,16 +205,10 @@ fn abort_and_retry(fault: Fault) {
     });
 }
 
-#[test]
-fn an_aborted_queue_hands_out_a_retried_item_once() {
-    abort_and_retry(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn an_aborted_queue_hands_out_a_retried_item_once_can_fail() {
-    abort_and_retry(Fault::LeaseForgotten);
-}
+promise!(
+    an_aborted_queue_hands_out_a_retried_item_once: abort_and_retry(),
+    LeaseForgotten => "deadlock"
+);
 
 // A hang would mean that the worker left, or slept without the time, while a
 // retry was pending.
@@ -283,16 +229,10 @@ fn retry_in_a_closed_queue(fault: Fault) {
         });
 }
 
-#[test]
-fn a_close_at_any_point_of_a_retry_waits_for_it() {
-    retry_in_a_closed_queue(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_close_at_any_point_of_a_retry_waits_for_it_can_fail() {
-    retry_in_a_closed_queue(Fault::ClockStands);
-}
+promise!(
+    a_close_at_any_point_of_a_retry_waits_for_it: retry_in_a_closed_queue(),
+    ClockStands => "deadlock"
+);
 
 // A hang would mean that one of the workers left, for the other would see to
 // the retry: that adds a task and waits for it, which takes both.
@@ -321,16 +261,10 @@ fn retry_that_needs_both_workers(fault: Fault) {
         });
 }
 
-#[test]
-fn of_two_workers_neither_leaves_while_a_retry_is_pending() {
-    retry_that_needs_both_workers(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn of_two_workers_neither_leaves_while_a_retry_is_pending_can_fail() {
-    retry_that_needs_both_workers(Fault::NobodySubmits);
-}
+promise!(
+    of_two_workers_neither_leaves_while_a_retry_is_pending: retry_that_needs_both_workers(),
+    NobodySubmits => "deadlock"
+);
 
 // A hang would mean that the worker that watched the time took the other task,
 // which waits for the retry, and that nobody watches any more.
@@ -356,16 +290,10 @@ fn task_that_waits_for_a_retry(fault: Fault) {
         });
 }
 
-#[test]
-fn somebody_always_watches_the_earliest_due_time() {
-    task_that_waits_for_a_retry(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn somebody_always_watches_the_earliest_due_time_can_fail() {
-    task_that_waits_for_a_retry(Fault::ClockStands);
-}
+promise!(
+    somebody_always_watches_the_earliest_due_time: task_that_waits_for_a_retry(),
+    ClockStands => "deadlock"
+);
 
 // A hang would mean that the worker waits for room for its own retry; or, if it
 // sleeps the delay out itself, that the delay does not end with its time, or
@@ -386,27 +314,15 @@ fn retry_and_submit(waits: RetryWaits, fault: Fault) {
     });
 }
 
-#[test]
-fn a_retry_does_not_wait_for_room() {
-    retry_and_submit(RetryWaits::FreeWorker, Fault::None);
-}
+promise!(
+    a_retry_does_not_wait_for_room: retry_and_submit(RetryWaits::FreeWorker),
+    ClockStands => "deadlock"
+);
 
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_retry_does_not_wait_for_room_can_fail() {
-    retry_and_submit(RetryWaits::FreeWorker, Fault::ClockStands);
-}
-
-#[test]
-fn a_held_task_gives_its_room_up_when_it_is_due() {
-    retry_and_submit(RetryWaits::HoldWorker, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_held_task_gives_its_room_up_when_it_is_due_can_fail() {
-    retry_and_submit(RetryWaits::HoldWorker, Fault::ClockStands);
-}
+promise!(
+    a_held_task_gives_its_room_up_when_it_is_due: retry_and_submit(RetryWaits::HoldWorker),
+    ClockStands => "deadlock"
+);
 
 // A task accepted here would mean that one that waits in its worker's hands
 // takes up no room, and that an outage does not slow submitters down. A hang,
@@ -427,13 +343,4 @@ fn room_of_a_held_task(fault: Fault) {
     });
 }
 
-#[test]
-fn a_held_task_takes_up_room() {
-    room_of_a_held_task(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_held_task_takes_up_room_can_fail() {
-    room_of_a_held_task(Fault::NothingFails);
-}
+promise!(a_held_task_takes_up_room: room_of_a_held_task(), NothingFails => "the outcomes");

@@ -28,16 +28,10 @@ fn submit_and_drain(fault: Fault) {
     });
 }
 
-#[test]
-fn a_submit_that_races_a_drain_is_run_or_refused() {
-    submit_and_drain(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn a_submit_that_races_a_drain_is_run_or_refused_can_fail() {
-    submit_and_drain(Fault::ResultLost);
-}
+promise!(
+    a_submit_that_races_a_drain_is_run_or_refused: submit_and_drain(),
+    ResultLost => "the results"
+);
 
 // A hang would mean that the close forgot one of two submitters, or that one
 // of them was let in by a worker that then left.
@@ -62,16 +56,10 @@ fn two_submits_and_close(fault: Fault) {
     });
 }
 
-#[test]
-fn two_submits_that_race_a_close_are_run_or_refused() {
-    two_submits_and_close(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn two_submits_that_race_a_close_are_run_or_refused_can_fail() {
-    two_submits_and_close(Fault::ResultLost);
-}
+promise!(
+    two_submits_that_race_a_close_are_run_or_refused: two_submits_and_close(),
+    ResultLost => "the results"
+);
 
 // A hang would mean that the close left the rest of the tasks waiting for room;
 // a wrong sum, that one of them is neither in nor handed back.
@@ -100,16 +88,10 @@ fn submit_all_and_close(fault: Fault) {
     });
 }
 
-#[test]
-fn a_submit_all_that_races_a_close_loses_nothing() {
-    submit_all_and_close(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn a_submit_all_that_races_a_close_loses_nothing_can_fail() {
-    submit_all_and_close(Fault::ResultLost);
-}
+promise!(
+    a_submit_all_that_races_a_close_loses_nothing: submit_all_and_close(),
+    ResultLost => "the results"
+);
 
 // A hang would mean that the call for the room went to a submitter whose time
 // ran out, and that the one behind it was not called.
@@ -131,16 +113,10 @@ fn timed_submit(fault: Fault) {
     });
 }
 
-#[test]
-fn room_that_a_timed_out_submit_was_called_for_goes_to_the_next() {
-    timed_submit(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn room_that_a_timed_out_submit_was_called_for_goes_to_the_next_can_fail() {
-    timed_submit(Fault::ClockStands);
-}
+promise!(
+    room_that_a_timed_out_submit_was_called_for_goes_to_the_next: timed_submit(),
+    ClockStands => "the outcomes"
+);
 
 // A hang would mean that a blocking submit of several tasks was not called for
 // every slot that two workers freed, or that a worker left too early.
@@ -156,16 +132,7 @@ fn blocking_submits(fault: Fault) {
     });
 }
 
-#[test]
-fn blocking_submits_get_every_slot() {
-    blocking_submits(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn blocking_submits_get_every_slot_can_fail() {
-    blocking_submits(Fault::ResultLost);
-}
+promise!(blocking_submits_get_every_slot: blocking_submits(), ResultLost => "the results");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -213,27 +180,12 @@ fn child_and(end: End, fault: Fault) {
     });
 }
 
-#[test]
-fn a_child_that_races_a_close_is_run() {
-    child_and(End::Close, Fault::None);
-}
+promise!(a_child_that_races_a_close_is_run: child_and(End::Close), ResultLost => "the results");
 
-#[test]
-#[should_panic(expected = "the results")]
-fn a_child_that_races_a_close_is_run_can_fail() {
-    child_and(End::Close, Fault::ResultLost);
-}
-
-#[test]
-fn a_child_that_races_a_cancel_has_a_result_or_is_refused() {
-    child_and(End::Cancel, Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the results")]
-fn a_child_that_races_a_cancel_has_a_result_or_is_refused_can_fail() {
-    child_and(End::Cancel, Fault::ResultLost);
-}
+promise!(
+    a_child_that_races_a_cancel_has_a_result_or_is_refused: child_and(End::Cancel),
+    ResultLost => "the results"
+);
 
 // A hang would mean that the workers left while a handler could still add a
 // task, or that nobody was called for it: parent and child need two workers.
@@ -255,16 +207,10 @@ fn child_that_its_parent_waits_for(fault: Fault) {
     });
 }
 
-#[test]
-fn a_handler_adds_tasks_while_the_queue_drains() {
-    child_that_its_parent_waits_for(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn a_handler_adds_tasks_while_the_queue_drains_can_fail() {
-    child_that_its_parent_waits_for(Fault::NobodySubmits);
-}
+promise!(
+    a_handler_adds_tasks_while_the_queue_drains: child_that_its_parent_waits_for(),
+    NobodySubmits => "deadlock"
+);
 
 // A hang would mean that a worker was left asleep with a task ready: the two
 // tasks wait for each other, and nothing is closed until they have met.
@@ -288,16 +234,7 @@ fn tasks_that_meet(fault: Fault) {
     });
 }
 
-#[test]
-fn no_worker_sleeps_while_a_task_is_ready() {
-    tasks_that_meet(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn no_worker_sleeps_while_a_task_is_ready_can_fail() {
-    tasks_that_meet(Fault::NobodySubmits);
-}
+promise!(no_worker_sleeps_while_a_task_is_ready: tasks_that_meet(), NobodySubmits => "deadlock");
 
 // A hang would mean that the worker took a task, left its room free, and called
 // nobody for it: the handler waits for the submitter that sleeps. The first task
@@ -333,13 +270,7 @@ fn handlers_that_wait_for_a_submit(fault: Fault) {
     });
 }
 
-#[test]
-fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it() {
-    handlers_that_wait_for_a_submit(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it_can_fail() {
-    handlers_that_wait_for_a_submit(Fault::NobodySubmits);
-}
+promise!(
+    no_slot_stays_free_while_a_submitter_waits_and_the_handler_waits_for_it: handlers_that_wait_for_a_submit(),
+    NobodySubmits => "deadlock"
+);

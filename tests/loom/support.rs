@@ -64,6 +64,27 @@ pub(crate) enum Fault {
     ThreadsStart,
 }
 
+/// `promise!(NAME: MODEL(..), FAULT => REPORT)`: the model holds, and its twin, with the
+/// fault, fails with that report.
+macro_rules! promise {
+    ($name:ident: $model:ident($($argument:expr),*), $fault:ident => $report:literal) => {
+        #[test]
+        fn $name() {
+            $model($($argument,)* Fault::None);
+        }
+
+        mod $name {
+            use super::*;
+
+            #[test]
+            #[should_panic(expected = $report)]
+            fn can_fail() {
+                $model($($argument,)* Fault::$fault);
+            }
+        }
+    };
+}
+
 /// How much of a model is explored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Bound {

@@ -43,16 +43,10 @@ fn timed_push(fault: Fault) {
     });
 }
 
-#[test]
-fn a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next() {
-    timed_push(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the outcomes")]
-fn a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next_can_fail() {
-    timed_push(Fault::ClockStands);
-}
+promise!(
+    a_slot_that_a_timed_out_push_was_called_for_goes_to_the_next: timed_push(),
+    ClockStands => "the outcomes"
+);
 
 // A hang would mean that an item was left to a consumer whose time ran out
 // after it had been called, and that the other sleeps on.
@@ -78,16 +72,10 @@ fn timed_pop(fault: Fault) {
     });
 }
 
-#[test]
-fn an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next() {
-    timed_pop(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next_can_fail() {
-    timed_pop(Fault::ClockStands);
-}
+promise!(
+    an_item_that_a_timed_out_pop_was_called_for_goes_to_the_next: timed_pop(),
+    ClockStands => "deadlock"
+);
 
 // Nobody in would mean that a push reported a timeout without another look,
 // though there was room in time; a hang, that a call went astray between two
@@ -116,16 +104,10 @@ fn two_timed_pushes(fault: Fault) {
         });
 }
 
-#[test]
-fn of_two_pushes_due_together_one_gets_the_slot() {
-    two_timed_pushes(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "the pushes")]
-fn of_two_pushes_due_together_one_gets_the_slot_can_fail() {
-    two_timed_pushes(Fault::NobodyTakes);
-}
+promise!(
+    of_two_pushes_due_together_one_gets_the_slot: two_timed_pushes(),
+    NobodyTakes => "the pushes"
+);
 
 // A hang would mean that the clock's last move leaves waits that begin after it
 // to wait for ever.
@@ -143,16 +125,10 @@ fn later_waits(fault: Fault) {
     });
 }
 
-#[test]
-fn all_the_time_there_is_has_passed_for_later_waits_too() {
-    later_waits(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn all_the_time_there_is_has_passed_for_later_waits_too_can_fail() {
-    later_waits(Fault::ClockStands);
-}
+promise!(
+    all_the_time_there_is_has_passed_for_later_waits_too: later_waits(),
+    ClockStands => "deadlock"
+);
 
 // Another order would mean that equal due times do not keep the order in which
 // the waits began; nothing there, that what is due just now has to wait longer.
@@ -174,16 +150,10 @@ fn one_instant(fault: Fault) {
     });
 }
 
-#[test]
-fn those_due_at_one_instant_come_out_in_the_order_they_came_back() {
-    one_instant(Fault::None);
-}
-
-#[test]
-#[should_panic(expected = "what is due")]
-fn those_due_at_one_instant_come_out_in_the_order_they_came_back_can_fail() {
-    one_instant(Fault::ClockStands);
-}
+promise!(
+    those_due_at_one_instant_come_out_in_the_order_they_came_back: one_instant(),
+    ClockStands => "what is due"
+);
 
 // ----- the models' own instruments ------------------------------------------
 
