@@ -11,7 +11,7 @@ use crate::cancel_token::CancelToken;
 use crate::error::SubmitError;
 use crate::monitor::{Terms, Wait};
 use crate::shared::Shared;
-use crate::state::{Door, Refusal};
+use crate::state::Door;
 use crate::submitter::Submitter;
 use crate::task::{Task, TaskId};
 
@@ -251,10 +251,9 @@ impl<'a, P> Attempt<'a, P> {
     fn submit_through(&self, door: Door, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
         let terms = Terms {
             door,
-            wait: Wait::No,
-            refusal: Refusal::Refused,
+            ..Terms::outside(Wait::No)
         };
-        self.shared.offer(task, terms, || false)
+        self.shared.offer(task, terms)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::entry::Entry;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::sleepers::Side;
-use crate::state::{Admission, Door, Phase, Refusal, State, Take};
+use crate::state::{Admission, Door, NotTaken, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
 use crate::waiting::Due;
@@ -80,8 +80,8 @@ struct Look {
 pub(crate) struct Terms {
     pub(crate) door: Door,
     pub(crate) wait: Wait,
-    /// How a refusal for want of room is counted; any other is *refused*.
-    pub(crate) refusal: Refusal,
+    /// How it is counted if there is no room. Any other refusal is *refused*.
+    pub(crate) when_full: Refusal,
 }
 
 impl Terms {
@@ -89,7 +89,7 @@ impl Terms {
         Self {
             door: Door::Outside,
             wait,
-            refusal: Refusal::Refused,
+            when_full: Refusal::Refused,
         }
     }
 }
@@ -101,15 +101,6 @@ pub(crate) enum NotAccepted {
     Closed,
     TimedOut,
     WouldDeadlock,
-}
-
-/// Why nothing was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotTaken {
-    /// Nothing is ready, or was until the deadline.
-    Nothing,
-    /// Nothing can come any more.
-    Finished,
 }
 
 /// What a worker has taken to do next.
@@ -139,10 +130,10 @@ pub(crate) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
+        let mut state = State::new(capacity, sync::large_capacity(), sync::max_passes());
         // In a small queue the two sides alternate; in a large one whoever holds the
         // lock is likely to want it again at once.
-        let state = match state.is_large() {
+        let state = match state.sleepers().is_large() {
             true => Mutex::for_bursts(state),
             false => Mutex::new(state),
         };
@@ -183,17 +174,6 @@ impl<T> Monitor<T> {
     #[inline]
     fn wait_for<R>(
         &self,
-        side: Side,
-        wait: Wait,
-        look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
-    ) -> Option<R> {
-        self.wait_from(self.state.lock(), side, wait, look)
-    }
-
-    /// The same, for a caller that holds the lock already.
-    #[inline]
-    fn wait_from<R>(
-        &self,
         mut state: Guard<'_, T>,
         side: Side,
         wait: Wait,
@@ -222,9 +202,9 @@ impl<T> Monitor<T> {
         // In a busy line it pays to wait for about as long as a wake-up takes
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
-        let mut looks = match state.is_busy(side) {
+        let mut looks = match state.sleepers().is_busy(side) {
             // Much room, which no short spin brings.
-            true if side == Side::Space && state.is_large() => SPIN_LOOKS..sync::looks(),
+            true if side == Side::Space && state.sleepers().is_large() => SPIN_LOOKS..sync::looks(),
             true => 0..sync::looks(),
             false => 0..0,
         };
@@ -273,14 +253,18 @@ impl<T> Monitor<T> {
             signal(wakes);
             state = self.state.lock();
         }
-        while state.is_asleep(side, ticket) && until.is_none_or(|instant| sync::now() < instant) {
+        while state.sleepers().is_asleep(side, ticket)
+            && until.is_none_or(|instant| sync::now() < instant)
+        {
             state = match until {
                 Some(instant) => waker.wait_until(state, instant),
                 None => waker.wait(state),
             };
         }
         let slept = sync::timestamp().saturating_duration_since(since);
-        let turn = state.wake_up(side, earlier, ticket, slept < SHORT_SLEEP);
+        let turn = state
+            .sleepers()
+            .wake_up(side, earlier, ticket, slept < SHORT_SLEEP);
         (state, turn, ticket)
     }
 
@@ -362,14 +346,14 @@ impl<T> Monitor<T> {
         let might_wait_for_itself = |look: Look| {
             look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
         };
-        let answer = self.wait_from(state, Side::Space, terms.wait, |state, look| {
+        let answer = self.wait_for(state, Side::Space, terms.wait, |state, look| {
             // A submitter that came for every single slot would contend with the
             // consumers for the lock on every item.
             let holds_back = look.turn == Turn::Again && !look.last;
             if holds_back && state.phase() == Phase::Open && !state.has_much_room() {
                 return None;
             }
-            let refusal = match state.admission(terms.door, look.turn) {
+            let why = match state.admission(terms.door, look.turn) {
                 Admission::Open => {
                     let (door, turn) = (terms.door, look.turn);
                     return Some(Ok(state.accept_many(items, door, turn, &stamp, sync::now)));
@@ -380,12 +364,12 @@ impl<T> Monitor<T> {
                 Admission::Full if might_wait_for_itself(look) => NotAccepted::WouldDeadlock,
                 Admission::Full => return None,
             };
-            let booked = match refusal {
-                NotAccepted::Full => terms.refusal,
+            let booked = match why {
+                NotAccepted::Full => terms.when_full,
                 _ => Refusal::Refused,
             };
             state.refuse(booked, items.len());
-            Some(Err(refusal))
+            Some(Err(why))
         });
         answer.expect(ANSWERS_AT_LAST)
     }
@@ -434,7 +418,7 @@ impl<T> Monitor<T> {
     ) -> Option<Taken<T>> {
         let mut state = self.state.lock();
         let first = state.next(done, Turn::Newcomer, now);
-        let waited = matches!(first, Take::Empty);
+        let waited = matches!(first, Err(NotTaken::Empty));
         let taken = self.take(state, first, Wait::Forever, |state, turn| {
             state.lease(turn, sync::now)
         });
@@ -447,19 +431,15 @@ impl<T> Monitor<T> {
     fn take<E>(
         &self,
         state: Guard<'_, T>,
-        first: Take<E>,
+        first: Result<E, NotTaken>,
         wait: Wait,
-        again: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+        again: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, NotTaken>,
     ) -> Result<E, NotTaken> {
-        if matches!(first, Take::Empty) && !matches!(wait, Wait::No) {
+        if matches!(first, Err(NotTaken::Empty)) && !matches!(wait, Wait::No) {
             return self.take_after_a_wait(state, wait, again);
         }
         Self::unlock(state);
-        match first {
-            Take::Taken(taken) => Ok(taken),
-            Take::Empty => Err(NotTaken::Nothing),
-            Take::Finished => Err(NotTaken::Finished),
-        }
+        first
     }
 
     #[cold]
@@ -467,16 +447,15 @@ impl<T> Monitor<T> {
         &self,
         state: Guard<'_, T>,
         wait: Wait,
-        mut again: impl FnMut(&mut State<T, Waker>, Turn) -> Take<E>,
+        mut again: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, NotTaken>,
     ) -> Result<E, NotTaken> {
         let answer = self.wait_longer(state, Side::Work, wait, |state, look| {
             match again(state, look.turn) {
-                Take::Taken(taken) => Some(Ok(taken)),
-                Take::Finished => Some(Err(NotTaken::Finished)),
-                Take::Empty => None,
+                Err(NotTaken::Empty) => None,
+                answer => Some(answer),
             }
         });
-        answer.unwrap_or(Err(NotTaken::Nothing))
+        answer.unwrap_or(Err(NotTaken::Empty))
     }
 
     // ----- back -------------------------------------------------------------
@@ -493,7 +472,7 @@ impl<T> Monitor<T> {
 
     /// Sits out a delay with a leased item in hand.
     pub(crate) fn hold(&self, due: Due) -> DelayEnd {
-        let answer = self.wait_for(Side::Delay, due.into(), |state, look| {
+        let answer = self.wait_for(self.state.lock(), Side::Delay, due.into(), |state, look| {
             let aborted = state.phase() == Phase::Aborted;
             match (look.turn, aborted) {
                 (Turn::Newcomer, true) => return Some(DelayEnd::Refused),
@@ -517,7 +496,7 @@ impl<T> Monitor<T> {
     /// Waits until nothing is ready, waiting or leased, or was at any moment
     /// since the call. `false` if time ran out.
     pub(crate) fn wait_idle(&self, wait: Wait) -> bool {
-        let idle = self.wait_for(Side::Idle, wait, |state, look| {
+        let idle = self.wait_for(self.state.lock(), Side::Idle, wait, |state, look| {
             (look.turn == Turn::Called || state.is_idle()).then_some(())
         });
         idle.is_some()

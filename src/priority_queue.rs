@@ -11,7 +11,8 @@ use crate::error::{
     PopTimeoutError, PushAllError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
 use crate::lease::Lease;
-use crate::monitor::{Monitor, NotAccepted, NotTaken, Terms, Wait};
+use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
+use crate::state::NotTaken;
 
 /// A bounded priority queue for threads that block, usable like a channel.
 ///
@@ -479,7 +480,7 @@ impl<T> fmt::Debug for PriorityQueue<T> {
 impl From<NotTaken> for TryPopError {
     fn from(why: NotTaken) -> Self {
         match why {
-            NotTaken::Nothing => Self::Empty,
+            NotTaken::Empty => Self::Empty,
             NotTaken::Finished => Self::Closed,
         }
     }
@@ -488,7 +489,7 @@ impl From<NotTaken> for TryPopError {
 impl From<NotTaken> for PopTimeoutError {
     fn from(why: NotTaken) -> Self {
         match why {
-            NotTaken::Nothing => Self::Timeout,
+            NotTaken::Empty => Self::Timeout,
             NotTaken::Finished => Self::Closed,
         }
     }

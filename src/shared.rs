@@ -50,22 +50,18 @@ impl<P> Shared<P> {
     }
 
     pub(crate) fn is_own_worker(&self) -> bool {
-        let workers = self.workers.get().map_or(&[][..], |ids| ids);
-        workers.contains(&thread::current_id())
+        let own = thread::current().id();
+        self.workers.get().is_some_and(|ids| ids.contains(&own))
     }
 
     /// Asks for room for one task.
     #[inline]
-    pub(crate) fn offer(
-        &self,
-        task: Task<P>,
-        terms: Terms,
-        would_deadlock: impl Fn() -> bool,
-    ) -> Result<TaskId, SubmitError<P>> {
+    pub(crate) fn offer(&self, task: Task<P>, terms: Terms) -> Result<TaskId, SubmitError<P>> {
         let (priority, name) = (task.priority, task.id.clone());
-        let offered =
-            self.monitor
-                .offer(priority, Job::new(task), terms, Job::stamp, would_deadlock);
+        let (job, would_deadlock) = (Job::new(task), || self.is_own_worker());
+        let offered = self
+            .monitor
+            .offer(priority, job, terms, Job::stamp, would_deadlock);
         match offered {
             // Not `unwrap_or`, which would put the id together in a place of its own
             // and copy it from there before it has arrived.
@@ -73,11 +69,22 @@ impl<P> Shared<P> {
                 None => TaskId::Number(number),
                 Some(name) => name,
             }),
-            Err((why, job)) => Err(self.refusal(why, job.into_task(priority).0)),
+            Err((why, job)) => Err(self.submit_error(why, job.into_task(priority).0)),
         }
     }
 
-    pub(crate) fn refusal<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {
+    /// Asks for room for tasks in order. Those that did not get in are left in `jobs`.
+    pub(crate) fn offer_all(
+        &self,
+        jobs: &mut impl ExactSizeIterator<Item = (i32, Job<P>)>,
+        terms: Terms,
+    ) -> Result<u64, NotAccepted> {
+        let would_deadlock = || self.is_own_worker();
+        self.monitor
+            .offer_all(jobs, terms, Job::stamp, would_deadlock)
+    }
+
+    pub(crate) fn submit_error<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {
         match why {
             NotAccepted::Full => SubmitError::Full {
                 task,

@@ -3,7 +3,8 @@
 //! Threads sleep in four lines. The monitor asks for whom to [call](Sleepers::call)
 //! before it lets go of the lock, and signals after. The answer is not tied to the
 //! change that was made; it restores these invariants, whichever of them the change
-//! broke:
+//! broke. So it is nobody as long as neither the lines nor what they wait for have changed
+//! since it was given.
 //!
 //! - **work**: while something is ready and a consumer sleeps, a consumer has
 //!   been called. One is enough: when it arrives it takes what it came for, and
@@ -48,14 +49,22 @@ pub(crate) enum Side {
     Delay,
 }
 
+impl Side {
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 /// What sleepers wait for, as it is now.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
     pub(crate) is_ready: bool,
     /// When the first of what waits is due.
     pub(crate) next_due: Option<Instant>,
     /// Whether nothing can come any more.
     pub(crate) is_finished: bool,
-    pub(crate) room: usize,
+    pub(crate) has_room: bool,
+    pub(crate) has_much_room: bool,
     pub(crate) is_closed: bool,
     pub(crate) is_idle: bool,
     pub(crate) is_aborted: bool,
@@ -64,21 +73,25 @@ pub(crate) struct Outlook {
 /// `W` is what the monitor signals to wake a thread.
 #[repr(C)]
 pub(crate) struct Sleepers<W> {
-    /// Threads in the lines, or called out of them and not yet here. As long as
-    /// there are none the lines need not be looked at.
-    count: u32,
+    /// A bit for each line that is waited in, or was until all were called out of it. The
+    /// other lines need not be looked at.
+    occupied: u8,
     /// For work and for space, a hint whether to look again for a while before a sleep.
     /// True once a thread got through that had not slept; after a sleep, whether the
     /// thread was called, and soon.
     busy: [bool; 2],
+    /// Room that a submitter is worth waking for; more than one slot in a queue
+    /// so large that it will not be empty before the submitter is there.
+    much_room: usize,
     /// In a box, so that what every operation touches lies close together.
     lines: Box<Lines<W>>,
 }
 
+#[repr(C)]
 struct Lines<W> {
-    /// Room that a submitter is worth waking for; more than one slot in a queue
-    /// so large that it will not be empty before the submitter is there.
-    much_room: usize,
+    /// What everybody has been called for who must be; nothing if the lines have changed
+    /// since. As long as it is as it was, nothing of the lines is looked at or written.
+    called_for: Option<Outlook>,
     work: Line<W>,
     space: Line<W>,
     idle: Line<W>,
@@ -106,10 +119,11 @@ impl<W> Sleepers<W> {
     /// Nobody. `max_passes` threads in a row may go ahead of those who wait.
     pub(crate) fn new(much_room: usize, max_passes: u32) -> Self {
         Self {
-            count: 0,
+            occupied: 0,
             busy: [false; 2],
+            much_room,
             lines: Box::new(Lines {
-                much_room,
+                called_for: None,
                 work: Line::new(max_passes),
                 space: Line::new(max_passes),
                 idle: Line::new(max_passes),
@@ -124,18 +138,22 @@ impl<W> Sleepers<W> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.occupied == 0
+    }
+
+    fn is_occupied(&self, side: Side) -> bool {
+        self.occupied & side.bit() != 0
     }
 
     /// Whether so much room is worth waking a patient submitter for.
     #[inline]
     pub(crate) fn is_much(&self, room: usize) -> bool {
-        room >= self.lines.much_room
+        room >= self.much_room
     }
 
     /// Whether submitters need not be told of every slot that gets free.
     pub(crate) fn is_large(&self) -> bool {
-        self.lines.much_room > 1
+        self.much_room > 1
     }
 
     // ----- those who do not sleep ---------------------------------------------
@@ -157,7 +175,7 @@ impl<W> Sleepers<W> {
     /// Whether a thread may go ahead of those who wait.
     #[inline]
     pub(crate) fn lets_pass(&mut self, side: Side, turn: Turn) -> bool {
-        self.is_empty() || self.lines.of(side).lets_pass(turn)
+        !self.is_occupied(side) || self.lines.of(side).lets_pass(turn)
     }
 
     /// A thread went ahead.
@@ -166,7 +184,7 @@ impl<W> Sleepers<W> {
         if let (true, Some(busy)) = (turn.is_new(), self.busy(side)) {
             *busy = true;
         }
-        if !self.is_empty() {
+        if self.is_occupied(side) {
             self.lines.of(side).passed(turn);
         }
     }
@@ -191,7 +209,8 @@ impl<W> Sleepers<W> {
             lines.refilling = false;
         }
         let ticket = lines.of(side).join(earlier, waker);
-        self.count += 1;
+        lines.called_for = None;
+        self.occupied |= side.bit();
         let alarm = match side {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
                 lines.watch = Some(Watch { ticket, due });
@@ -219,10 +238,14 @@ impl<W> Sleepers<W> {
         if let Some(busy) = self.busy(side) {
             *busy = was_called && slept_shortly;
         }
-        self.count -= 1;
         let is_large = self.is_large();
         let lines = &mut *self.lines;
-        lines.of(side).leave(ticket);
+        lines.called_for = None;
+        let line = lines.of(side);
+        line.leave(ticket);
+        if !line.is_waited_in() {
+            self.occupied &= !side.bit();
+        }
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
         }
@@ -249,8 +272,11 @@ impl<W> Sleepers<W> {
     /// Takes those who must be woken out of their lines.
     #[inline]
     pub(crate) fn call(&mut self, outlook: &Outlook) -> Option<Wakes<W>> {
-        let has_much_room = self.is_much(outlook.room);
         let lines = &mut *self.lines;
+        if lines.called_for.as_ref() == Some(outlook) {
+            return None;
+        }
+        lines.called_for = Some(*outlook);
         let mut wakes = Wakes::NOBODY;
         if outlook.is_finished {
             wakes.others.extend(lines.work.call_all());
@@ -265,7 +291,7 @@ impl<W> Sleepers<W> {
         }
         let is_nobody_patient = lines.patient.is_none() || lines.impatient > 0;
         lines.refilling =
-            outlook.room > 0 && (lines.refilling || is_nobody_patient || has_much_room);
+            outlook.has_room && (lines.refilling || is_nobody_patient || outlook.has_much_room);
         if outlook.is_closed {
             wakes.others.extend(lines.space.call_all());
         } else if lines.refilling && !lines.space.is_called() {

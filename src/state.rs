@@ -52,7 +52,7 @@ pub(crate) enum Admission {
     Closed,
 }
 
-/// Why an item was not accepted, for the books.
+/// How an item that was not accepted is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// Handed back as an error.
@@ -61,11 +61,12 @@ pub(crate) enum Refusal {
     Dropped,
 }
 
-pub(crate) enum Take<E> {
-    Taken(E),
-    /// Nothing now; more may come.
+/// Why nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// Nothing is ready; more may come.
     Empty,
-    /// Nothing now, and nothing can come any more.
+    /// Nothing is ready, and nothing can come any more.
     Finished,
 }
 
@@ -73,7 +74,7 @@ pub(crate) enum Take<E> {
 ///
 /// Laid out by hand: what every operation writes comes first, beside the lock, and then
 /// the levels that it goes to; for each cache line that the next thread has to fetch
-/// makes the critical section longer.
+/// makes the critical section longer. The levels begin the second line.
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
@@ -95,6 +96,10 @@ pub(crate) struct State<T, W> {
     dropped: u64,
     refused: u64,
 }
+
+// Of the first line the lock takes a word, and the number of what is ready another.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(mem::offset_of!(State<u8, u8>, ready) == 64 - 2 * size_of::<usize>());
 
 impl<T, W> State<T, W> {
     /// A queue with room for `large` or more is a large one. `max_passes` threads
@@ -146,11 +151,6 @@ impl<T, W> State<T, W> {
     #[inline]
     pub(crate) fn has_much_room(&self) -> bool {
         self.sleepers.is_much(self.room())
-    }
-
-    /// Whether submitters need not be told of every slot that gets free.
-    pub(crate) fn is_large(&self) -> bool {
-        self.sleepers.is_large()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -244,12 +244,13 @@ impl<T, W> State<T, W> {
 
     /// Takes the first item that is ready by now, and is done with it.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn pop(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
+    pub(crate) fn pop(
+        &mut self,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Entry<T>, NotTaken> {
         self.catch_up(now);
-        match self.pop_ready(turn) {
-            Some(entry) => Take::Taken(entry),
-            None => self.nothing(),
-        }
+        self.pop_ready(turn).ok_or_else(|| self.nothing())
     }
 
     /// The same for up to `limit` items that are ready by now. Together they count as one
@@ -260,25 +261,25 @@ impl<T, W> State<T, W> {
         buffer: &mut Vec<T>,
         turn: Turn,
         now: impl FnOnce() -> Instant,
-    ) -> Take<usize> {
-        let first = match self.pop(turn, now) {
-            Take::Taken(entry) => entry.item,
-            Take::Empty => return Take::Empty,
-            Take::Finished => return Take::Finished,
-        };
-        buffer.push(first);
+    ) -> Result<usize, NotTaken> {
+        let first = self.pop(turn, now)?;
+        buffer.push(first.item);
         let mut retries = 0;
         let others = self.ready.pop_many(limit - 1, |entry| {
             retries += u64::from(entry.returns > 0);
             buffer.push(entry.item);
         });
         self.retries += retries;
-        Take::Taken(1 + others)
+        Ok(1 + others)
     }
 
     /// Takes the first item that is ready by now on lease.
     #[inline]
-    pub(crate) fn lease(&mut self, turn: Turn, now: impl FnOnce() -> Instant) -> Take<Entry<T>> {
+    pub(crate) fn lease(
+        &mut self,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Entry<T>, NotTaken> {
         self.next(None, turn, now)
     }
 
@@ -291,19 +292,19 @@ impl<T, W> State<T, W> {
         done: Option<Settled>,
         turn: Turn,
         now: impl FnOnce() -> Instant,
-    ) -> Take<Entry<T>> {
+    ) -> Result<Entry<T>, NotTaken> {
         self.catch_up(now);
         let Some(entry) = self.pop_ready(turn) else {
             if let Some(settled) = done {
                 self.settle(settled, 1);
             }
-            return self.nothing();
+            return Err(self.nothing());
         };
         match done {
             Some(settled) => self.count(settled, 1),
             None => self.leased += 1,
         }
-        Take::Taken(entry)
+        Ok(entry)
     }
 
     /// Takes the first item that is ready, if the thread may go ahead of those who
@@ -321,10 +322,10 @@ impl<T, W> State<T, W> {
         Some(entry)
     }
 
-    fn nothing<E>(&self) -> Take<E> {
+    fn nothing(&self) -> NotTaken {
         match self.is_finished() {
-            true => Take::Finished,
-            false => Take::Empty,
+            true => NotTaken::Finished,
+            false => NotTaken::Empty,
         }
     }
 
@@ -421,11 +422,11 @@ impl<T, W> State<T, W> {
 
     // ----- sleep ------------------------------------------------------------
 
-    /// See [`Sleepers`] for this and the following.
-    pub(crate) fn is_busy(&mut self, side: Side) -> bool {
-        self.sleepers.is_busy(side)
+    pub(crate) fn sleepers(&mut self) -> &mut Sleepers<W> {
+        &mut self.sleepers
     }
 
+    /// See [`Sleepers::fall_asleep`].
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
@@ -437,20 +438,6 @@ impl<T, W> State<T, W> {
         let next_due = self.waiting.next_due();
         self.sleepers
             .fall_asleep(side, earlier, waker, deadline, next_due, now)
-    }
-
-    pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
-        self.sleepers.is_asleep(side, ticket)
-    }
-
-    pub(crate) fn wake_up(
-        &mut self,
-        side: Side,
-        earlier: Option<Ticket>,
-        ticket: Ticket,
-        slept_shortly: bool,
-    ) -> Turn {
-        self.sleepers.wake_up(side, earlier, ticket, slept_shortly)
     }
 
     /// Whether there may be somebody to wake.
@@ -467,7 +454,8 @@ impl<T, W> State<T, W> {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),
             is_finished: self.is_finished(),
-            room: self.room(),
+            has_room: self.has_room(),
+            has_much_room: self.has_much_room(),
             is_closed: self.phase != Phase::Open,
             is_idle: self.is_idle(),
             is_aborted: self.phase == Phase::Aborted,

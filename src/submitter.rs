@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::monitor::{NotAccepted, Terms, Wait};
 use crate::options::BackpressureStrategy;
 use crate::shared::Shared;
-use crate::state::{Door, Refusal};
+use crate::state::Refusal;
 use crate::stats::Stats;
 use crate::task::{Task, TaskId};
 
@@ -97,10 +97,7 @@ impl<P> Submitter<P> {
     /// ```
     #[inline]
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
-        match self
-            .shared
-            .offer(task.into(), self.terms(), self.deadlock_check())
-        {
+        match self.shared.offer(task.into(), self.terms()) {
             Ok(id) => Ok(Submitted::Accepted(id)),
             Err(SubmitError::Full { task, .. }) if self.drops() => {
                 self.warn_of_drops(1);
@@ -207,12 +204,7 @@ impl<P> Submitter<P> {
         let mut dropped = Vec::new();
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
-            let offered = self.shared.monitor.offer_all(
-                &mut chunk,
-                self.terms(),
-                Job::stamp,
-                self.deadlock_check(),
-            );
+            let offered = self.shared.offer_all(&mut chunk, self.terms());
             accepted += size - chunk.len();
             let refused = chunk.len();
             dropped.extend(chunk.map(|(priority, job)| job.into_task(priority).0));
@@ -223,7 +215,7 @@ impl<P> Submitter<P> {
                     chunks.finish();
                     return Err(SubmitAllError {
                         accepted,
-                        error: self.shared.refusal(why, Task::new(())),
+                        error: self.shared.submit_error(why, Task::new(())),
                         rest: dropped,
                     });
                 }
@@ -234,27 +226,20 @@ impl<P> Submitter<P> {
     }
 
     fn offer_within(&self, wait: Wait, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
-        self.shared
-            .offer(task, Terms::outside(wait), self.deadlock_check())
+        self.shared.offer(task, Terms::outside(wait))
     }
 
     #[inline]
     fn terms(&self) -> Terms {
-        let (wait, refusal) = match self.shared.backpressure {
+        let (wait, when_full) = match self.shared.backpressure {
             BackpressureStrategy::Block => (Wait::Forever, Refusal::Refused),
             BackpressureStrategy::Drop => (Wait::No, Refusal::Dropped),
             BackpressureStrategy::Error => (Wait::No, Refusal::Refused),
         };
         Terms {
-            door: Door::Outside,
-            wait,
-            refusal,
+            when_full,
+            ..Terms::outside(wait)
         }
-    }
-
-    /// Asked only before a wait without a limit.
-    fn deadlock_check(&self) -> impl Fn() -> bool + '_ {
-        || self.shared.is_own_worker()
     }
 
     fn drops(&self) -> bool {

@@ -186,7 +186,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
                 }
             }
         }
-        shared.set_workers(workers.iter().map(thread::id_of).collect());
+        shared.set_workers(workers.iter().map(|worker| worker.thread().id()).collect());
         Ok(Self {
             submitter: Submitter::new(shared),
             outbox,

@@ -59,16 +59,13 @@ impl Model {
     }
 
     fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
-        match self.state.lease(turn, || self.now) {
-            Take::Taken(entry) => Some(entry),
-            Take::Empty | Take::Finished => None,
-        }
+        self.state.lease(turn, || self.now).ok()
     }
 
     fn is_finished(&mut self) -> bool {
         matches!(
             self.state.lease(Turn::Newcomer, || self.now),
-            Take::Finished
+            Err(NotTaken::Finished)
         )
     }
 
@@ -99,7 +96,10 @@ impl Model {
     }
 
     fn arrive(&mut self, side: Side, ticket: Ticket) {
-        assert!(!self.state.is_asleep(side, ticket), "it was not called");
+        assert!(
+            !self.state.sleepers.is_asleep(side, ticket),
+            "it was not called"
+        );
         self.wake_up(side, ticket);
     }
 
@@ -107,7 +107,7 @@ impl Model {
         let mut sleeps = self.sleeps.iter().rev();
         let sleep = sleeps.find(|&&(_, _, other)| other == ticket);
         let &(_, earlier, _) = sleep.expect("it has slept");
-        self.state.wake_up(side, earlier, ticket, false)
+        self.state.sleepers.wake_up(side, earlier, ticket, false)
     }
 
     fn woken(&mut self) -> Vec<&'static str> {
@@ -294,7 +294,7 @@ fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
     let (mut items, now) = (Vec::new(), model.now);
     for expected in [2, 1] {
         let taken = model.state.pop_many(2, &mut items, Turn::Newcomer, || now);
-        assert!(matches!(taken, Take::Taken(count) if count == expected));
+        assert!(taken == Ok(expected));
     }
     assert_eq!(items, [0, 1, 8]);
     let stats = model.state.snapshot();
@@ -308,11 +308,11 @@ fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
     model.take(Turn::Newcomer);
     let now = model.now;
     let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
-    assert!(matches!(next(Settled::Failed), Take::Taken(entry) if entry.item == 2));
+    assert!(matches!(next(Settled::Failed), Ok(entry) if entry.item == 2));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
     let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
-    assert!(matches!(next(Settled::Succeeded), Take::Empty));
+    assert!(next(Settled::Succeeded) == Err(NotTaken::Empty));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (0, 1, 1));
 }

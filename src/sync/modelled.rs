@@ -135,19 +135,8 @@ pub(crate) fn random_seed() -> u64 {
 pub(crate) mod thread {
     use super::{checker, io, world};
 
-    pub(crate) use super::checker::thread::{JoinHandle, ThreadId};
-
-    pub(crate) fn current_id() -> ThreadId {
-        checker::thread::current().id()
-    }
-
-    pub(crate) fn id_of(handle: &JoinHandle<()>) -> ThreadId {
-        handle.thread().id()
-    }
-
-    pub(crate) fn panicking() -> bool {
-        std::thread::panicking()
-    }
+    pub(crate) use super::checker::thread::{JoinHandle, ThreadId, current};
+    pub(crate) use std::thread::panicking;
 
     pub(crate) fn spawn(
         name: String,

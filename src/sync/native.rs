@@ -1,6 +1,7 @@
 //! The seam in ordinary builds: `parking_lot`, `crossbeam-channel`, `std`.
 
 use std::io;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 pub(crate) use std::sync::atomic::AtomicBool;
@@ -179,10 +180,6 @@ pub(crate) fn not_before(timestamp: Instant) -> Instant {
     timestamp
 }
 
-fn yield_now() {
-    std::thread::yield_now();
-}
-
 /// Differs from one process, and from one queue, to the next.
 pub(crate) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
@@ -192,19 +189,7 @@ pub(crate) fn random_seed() -> u64 {
 pub(crate) mod thread {
     use super::io;
 
-    pub(crate) use std::thread::{JoinHandle, ThreadId};
-
-    pub(crate) fn current_id() -> ThreadId {
-        std::thread::current().id()
-    }
-
-    pub(crate) fn id_of(handle: &JoinHandle<()>) -> ThreadId {
-        handle.thread().id()
-    }
-
-    pub(crate) fn panicking() -> bool {
-        std::thread::panicking()
-    }
+    pub(crate) use std::thread::{JoinHandle, ThreadId, current, panicking};
 
     pub(crate) fn spawn(
         name: String,

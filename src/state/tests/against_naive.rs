@@ -183,17 +183,15 @@ impl Machine {
             _ => None,
         };
         let taken = match one {
-            Some(Take::Taken(entry)) => {
+            Some(taken) => taken.map(|entry| {
                 items.push(entry.item);
                 self.leased.push(entry);
-                Take::Taken(1)
-            }
-            Some(Take::Empty) => Take::Empty,
-            Some(Take::Finished) => Take::Finished,
+                1
+            }),
             None => self.state.pop_many(limit, &mut items, turn, || now),
         };
         match taken {
-            Take::Taken(count) => {
+            Ok(count) => {
                 self.admit(Work, thread);
                 assert_eq!(count, limit.min(self.ready.len()));
                 let expected: Vec<Entry<u32>> = self.ready.drain(..count).collect();
@@ -206,13 +204,13 @@ impl Machine {
                 }
                 None
             }
-            Take::Empty => {
+            Err(NotTaken::Empty) => {
                 let is_promised = turn != Turn::Called && self.is_waited_in(Work);
                 assert!(self.ready.is_empty() || is_promised);
                 assert!(!self.is_finished());
                 Some(Errand::Take(limit))
             }
-            Take::Finished => {
+            Err(NotTaken::Finished) => {
                 assert!(self.is_finished());
                 None
             }
@@ -547,9 +545,10 @@ impl Machine {
             (false, _) if was_patient => Turn::Called,
             (false, _) => Turn::Early,
         };
-        let answer = self
-            .state
-            .wake_up(side, sleeper.earlier, sleeper.ticket, which % 2 == 0);
+        let answer =
+            self.state
+                .sleepers
+                .wake_up(side, sleeper.earlier, sleeper.ticket, which % 2 == 0);
         assert_eq!(answer, turn);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
         let who = Some((sleeper.thread, sleeper.ticket));

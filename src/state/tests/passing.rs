@@ -91,7 +91,9 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
 #[test]
 fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let mut model = Model::new(2);
-    let busy = |model: &mut Model| [Side::Work, Side::Space].map(|side| model.state.is_busy(side));
+    let busy = |model: &mut Model| {
+        [Side::Work, Side::Space].map(|side| model.state.sleepers.is_busy(side))
+    };
     assert_eq!(busy(&mut model), [false, false]);
     model.push(1);
     assert_eq!(busy(&mut model), [false, true]);
@@ -110,8 +112,11 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
             model.push(3);
             assert_eq!(model.woken(), ["consumer"]);
         }
-        model.state.wake_up(Side::Work, None, consumer, true);
-        model.state.is_busy(Side::Work)
+        model
+            .state
+            .sleepers
+            .wake_up(Side::Work, None, consumer, true);
+        model.state.sleepers.is_busy(Side::Work)
     };
     assert!(!short_sleep(&mut model, false), "its time ran out");
     assert!(short_sleep(&mut model, true), "it was called soon");

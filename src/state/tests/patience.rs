@@ -124,7 +124,10 @@ fn who_gives_up_within_a_grace_is_not_patient_for_others() {
         let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "other");
         assert_eq!(until, Some(now + GRACE));
         assert_eq!(
-            model.state.wake_up(Side::Space, None, short.0, false),
+            model
+                .state
+                .sleepers
+                .wake_up(Side::Space, None, short.0, false),
             Turn::Early,
             "its time is over, and it may try once more"
         );
