@@ -139,9 +139,9 @@ impl Backoff {
         self
     }
 
-    /// The delay after the n-th failed attempt, `n` from 1. Jitter shortens it as if for
-    /// one more task: no task of a queue need have the same. Without a seed this is not
-    /// chance, but the same every time.
+    /// The delay after the n-th failed attempt, `n` from 1. With jitter this is the delay of
+    /// a task with the number 0, which no queue accepts: the tasks of a queue have others.
+    /// Without a seed it is the same at every call all the same.
     ///
     /// # Panics
     ///

@@ -3,9 +3,8 @@
 use crate::backoff::Backoff;
 use crate::error::BuildError;
 
-/// What `submit` does while the queue is full: while there is no room, or what there is
-/// is kept for submitters that wait, which it is once 16,384 others have gone ahead of
-/// them.
+/// What `submit` does while the queue is full: while there is no room, or what room there
+/// is is kept for submitters that wait (once 16,384 others in a row have gone ahead of them).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackpressureStrategy {

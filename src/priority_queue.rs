@@ -394,8 +394,8 @@ impl<T> PriorityQueue<T> {
     }
 
     /// A guard that closes the queue when it is dropped, so that a producer that panics,
-    /// or returns early with `?`, does not leave the consumers waiting for ever, nor such
-    /// a consumer the producers. A thread that produces in the scope its consumers run in
+    /// or returns early with `?`, does not leave the consumers waiting for ever; nor does a
+    /// consumer that holds one leave the producers waiting. A thread that produces in the scope its consumers run in
     /// needs one as well: the scope ends when they do. The first of several guards to be dropped
     /// closes the queue for all: where several producers share a queue, hold one
     /// guard around the scope that they all run in.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Names a task: by its number in the sequence of acceptance, or by the name
-/// that its submitter gave it.
+/// Names a task: as its submitter chose, or else by its number in the sequence of
+/// acceptance.
 ///
 /// Ids are labels. The queue neither checks that they are unique nor looks
 /// anything up by them. Cheap to clone.
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskId {
-    /// The first task that a queue accepts is number 1.
+    /// Unless the submitter chose it, how many tasks the queue had accepted with this one.
     Number(u64),
     /// Chosen by the submitter.
     Name(Arc<str>),

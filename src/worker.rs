@@ -31,7 +31,8 @@ pub(crate) struct Worker<P, R, E, H> {
     pub(crate) max_retries: u32,
     pub(crate) backoff: Backoff,
     pub(crate) retry_waits: RetryWaits,
-    /// When the queue was built.
+    /// When the queue was built. Where results are not kept this stands for every time that
+    /// only they would tell, so that nobody looks at the clock for them.
     pub(crate) built: Instant,
 }
 
@@ -76,7 +77,7 @@ where
         loop {
             let now = || match last {
                 Some(Published { ended, .. }) if self.publisher.keeps_results() => {
-                    sync::not_before(ended)
+                    sync::recent(ended)
                 }
                 _ => sync::now(),
             };

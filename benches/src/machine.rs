@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crate::paired::Spread;
 use crate::work::work;
 
 /// One line about the processor, the compiler and the day.
@@ -50,7 +51,7 @@ pub fn round_trip() -> f64 {
         }
         ball.store(from + 1, Ordering::Relaxed);
     };
-    let mut times: Vec<f64> = thread::scope(|scope| {
+    let times: Vec<f64> = thread::scope(|scope| {
         scope.spawn(|| (0..LAPS * SAMPLES).for_each(|lap| pass(2 * lap + 1)));
         let sample = |number| {
             let start = Instant::now();
@@ -59,7 +60,7 @@ pub fn round_trip() -> f64 {
         };
         (0..SAMPLES).map(sample).collect()
     });
-    median(&mut times)
+    Spread::of(times).median
 }
 
 /// How many cores' worth of arithmetic as many threads as there are cores get
@@ -78,11 +79,6 @@ pub fn cores_at_work() -> f64 {
         start.elapsed().as_secs_f64()
     };
     let cores = cores();
-    let mut samples = [0.0; SAMPLES].map(|_| cores as f64 * time(1) / time(cores));
-    median(&mut samples)
-}
-
-fn median(sample: &mut [f64]) -> f64 {
-    sample.sort_by(f64::total_cmp);
-    sample[sample.len() / 2]
+    let samples = [0.0; SAMPLES].map(|_| cores as f64 * time(1) / time(cores));
+    Spread::of(samples.to_vec()).median
 }

@@ -14,6 +14,15 @@
 //! workers, set before the queue is handed out, the other a sender of results:
 //! any sender is as good, and who finds none asks the outbox, under its lock.
 
+/// From here on a queue is so large that it will not be empty before a submitter
+/// that was woken late is back.
+const LARGE_CAPACITY: usize = 256;
+
+/// How many threads in a row may go ahead of a line that somebody waits in. A
+/// woken thread may have to wait for a core longer than it takes to pass it a
+/// thousand times, and then those who run had better not all queue up behind it.
+const MAX_PASSES: u32 = 1 << 14;
+
 // What both receivers answer when there is nothing to receive.
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError};
 

@@ -124,7 +124,7 @@ pub(crate) fn timestamp() -> Instant {
 }
 
 /// For a decision: the clock's time, for that of reports is not it.
-pub(crate) fn not_before(_timestamp: Instant) -> Instant {
+pub(crate) fn recent(_timestamp: Instant) -> Instant {
     now()
 }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
+use super::{LARGE_CAPACITY, MAX_PASSES};
+
 pub(crate) use std::sync::atomic::AtomicBool;
 
 pub use crossbeam_channel::Receiver;
@@ -29,17 +31,12 @@ pub(crate) const fn looks() -> u32 {
     SPIN_LOOKS + YIELD_LOOKS
 }
 
-/// From here on a queue is so large that it will not be empty before a submitter
-/// that was woken late is back.
 pub(crate) const fn large_capacity() -> usize {
-    256
+    LARGE_CAPACITY
 }
 
-/// How many threads in a row may go ahead of a line that somebody waits in. A
-/// woken thread may have to wait for a core longer than it takes to pass it a
-/// thousand times, and then those who run had better not all queue up behind it.
 pub(crate) const fn max_passes() -> u32 {
-    1 << 14
+    MAX_PASSES
 }
 
 /// Lets time pass before a look, the longer the more there were.
@@ -176,7 +173,7 @@ pub(crate) fn timestamp() -> Instant {
 
 /// For a decision that may be behind the times by as little as has passed since
 /// `timestamp`.
-pub(crate) fn not_before(timestamp: Instant) -> Instant {
+pub(crate) fn recent(timestamp: Instant) -> Instant {
     timestamp
 }
 

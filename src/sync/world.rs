@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::checker;
+use super::{LARGE_CAPACITY, MAX_PASSES, checker};
 
 /// Which of several sleepers is woken first, where more than one could be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,8 +41,8 @@ checker::lazy_static! {
     static ref WORLD: Mutex<World> = Mutex::new(World {
         order: Order::default(),
         threads_allowed: usize::MAX,
-        large_capacity: 256,
-        max_passes: 1 << 14,
+        large_capacity: LARGE_CAPACITY,
+        max_passes: MAX_PASSES,
         looks: checker::LOOKS,
         spurious_wakes: 0,
     });
@@ -69,8 +69,8 @@ pub fn allow_threads(count: usize) {
     world().threads_allowed = count;
 }
 
-/// Says from which capacity on a queue that is built in this execution of the
-/// model counts as large: 256 unless said, too many for a model. A submitter that
+/// Says from which capacity on, but not below 3, a queue that is built in this execution
+/// of the model counts as large: 256 unless said, too many for a model. A submitter that
 /// waits for a large queue may need the clock to get on.
 pub fn large_from(capacity: usize) {
     world().large_capacity = capacity;

@@ -9,8 +9,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    Echo, Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log, sorted_values,
-    until, values, within_seconds,
+    Echo, HOUR, Recorder, STRATEGIES, blocked, full, gated, number, odd_task, on_log,
+    sorted_values, until, values, within_seconds,
 };
 
 const MOMENT: Duration = Duration::from_millis(5);
@@ -140,7 +140,7 @@ fn a_time_that_is_over_still_allows_one_try() {
 #[test]
 fn submit_timeout_and_submit_deadline_wait_for_room_under_every_strategy() {
     for strategy in STRATEGIES {
-        for timeout in [Duration::MAX, crate::support::HOUR] {
+        for timeout in [Duration::MAX, HOUR] {
             within_seconds(move || {
                 let (queue, gate) = full(1, strategy);
                 let submitter = queue.submitter();
@@ -154,7 +154,7 @@ fn submit_timeout_and_submit_deadline_wait_for_room_under_every_strategy() {
         within_seconds(move || {
             let (queue, gate) = full(1, strategy);
             let submitter = queue.submitter();
-            let deadline = Instant::now() + crate::support::HOUR;
+            let deadline = Instant::now() + HOUR;
             let thread = blocked(move || submitter.submit_deadline(2, deadline));
             assert!(!thread.is_finished());
             gate.open();
@@ -234,7 +234,7 @@ fn a_closed_queue_hands_every_task_back_under_every_strategy() {
     for strategy in STRATEGIES {
         within_seconds(move || {
             let (queue, gate) = full(1, strategy);
-            let far = Instant::now() + crate::support::HOUR;
+            let far = Instant::now() + HOUR;
             queue.close();
             let closed = || SubmitError::Closed(odd_task());
             assert_eq!(queue.submit(odd_task()), Err(closed()));

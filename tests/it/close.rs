@@ -9,16 +9,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Count, Echo, HOUR, blocked, full, gated, sorted_values, values, within_seconds,
+    BOTH_WAITS, Count, HOUR, blocked, echo, full, gated, sorted_values, values, within_seconds,
 };
-
-fn echo(capacity: usize, workers: usize) -> Echo {
-    TaskQueue::new(
-        |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
-        QueueOptions::new(capacity, workers),
-    )
-    .unwrap()
-}
 
 #[test]
 fn close_wakes_blocked_submitters() {

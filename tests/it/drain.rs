@@ -7,13 +7,9 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, Submitter, TaskQueue};
 
 use crate::support::{
-    BOTH_WAITS, Echo, Gate, HOUR, blocked, full, gated, number, sorted_values, until, values,
+    BOTH_WAITS, Gate, HOUR, blocked, echo, full, gated, number, sorted_values, until, values,
     within_seconds,
 };
-
-fn echo(options: QueueOptions) -> Echo {
-    TaskQueue::new(|attempt: &Attempt<'_, u32>| Ok(attempt.payload), options).unwrap()
-}
 
 #[test]
 fn drain_returns_one_result_for_every_accepted_task() {
@@ -41,7 +37,7 @@ fn drain_of_an_unused_queue_returns_nothing() {
     within_seconds(|| {
         for workers in [1, 2, 4] {
             for _ in 0..100 {
-                assert_eq!(echo(QueueOptions::new(4, workers)).drain(), []);
+                assert_eq!(echo(4, workers).drain(), []);
             }
         }
     });
@@ -108,7 +104,7 @@ fn drain_returns_results_in_the_order_of_publication() {
 #[test]
 fn drain_is_not_held_up_by_submitters_that_never_tire() {
     within_seconds(|| {
-        let queue = echo(QueueOptions::new(1, 1));
+        let queue = echo(1, 1);
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let submitter: Submitter<u32> = queue.submitter();
@@ -178,7 +174,7 @@ fn a_queue_that_drain_timeout_gives_back_has_the_results_so_far() {
 fn drain_timeout_returns_the_results_in_time() {
     within_seconds(|| {
         for timeout in [HOUR, Duration::MAX] {
-            let queue = echo(QueueOptions::new(4, 2));
+            let queue = echo(4, 2);
             queue.submit_all([1, 2, 3]).unwrap();
             let results = queue.drain_timeout(timeout).unwrap();
             assert_eq!(sorted_values(results), [1, 2, 3]);

@@ -14,7 +14,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Live, OsThread, sleeping, sleeps, until, wake_ups, within_seconds as within,
+    BOTH_WAITS, Live, OsThread, sleeping, sleeps, until, wake_ups, within_seconds,
 };
 
 /// Succeeds with the payload.
@@ -43,7 +43,7 @@ fn very_many_tasks_pass_through_a_single_slot() {
     let mut queue = TaskQueue::new(echo, options).unwrap();
     let before = resident_kib();
     for _ in 0..many() / BATCH {
-        queue = within(move || {
+        queue = within_seconds(move || {
             for number in 0..BATCH {
                 queue.submit(number).unwrap();
             }
@@ -51,7 +51,7 @@ fn very_many_tasks_pass_through_a_single_slot() {
         });
     }
     let after = resident_kib();
-    within(move || {
+    within_seconds(move || {
         queue.wait_idle();
         assert_eq!(queue.stats().succeeded, u64::from(many()));
         assert!(queue.drain().is_empty());
@@ -81,7 +81,7 @@ fn resident_kib() -> u64 {
 
 #[test]
 fn no_more_payloads_and_results_live_than_there_are_places_for() {
-    within(|| {
+    within_seconds(|| {
         let (payloads, results) = (Live::default(), Live::default());
         let makes = results.clone();
         let queue = TaskQueue::new(
@@ -102,7 +102,7 @@ fn no_more_payloads_and_results_live_than_there_are_places_for() {
 
 #[test]
 fn sixty_four_producers_and_sixty_four_workers_lose_nothing() {
-    within(|| {
+    within_seconds(|| {
         let queue = TaskQueue::new(echo, QueueOptions::new(16, 64)).unwrap();
         thread::scope(|scope| {
             for producer in 0..64 {
@@ -128,7 +128,7 @@ fn sixty_four_producers_and_sixty_four_workers_lose_nothing() {
 
 #[test]
 fn many_small_batches_lose_nothing() {
-    within(|| {
+    within_seconds(|| {
         let queue = TaskQueue::new(echo, QueueOptions::new(7, 3)).unwrap();
         thread::scope(|scope| {
             for producer in 0..4 {
@@ -156,7 +156,7 @@ fn many_small_batches_lose_nothing() {
 
 #[test]
 fn the_largest_capacities_take_no_memory() {
-    within(|| {
+    within_seconds(|| {
         for capacity in [usize::MAX, 1 << 40] {
             // A page for each slot would not fit into any address space.
             let queue = TaskQueue::new(
@@ -178,7 +178,7 @@ fn the_largest_capacities_take_no_memory() {
 #[test]
 fn as_many_retries_as_there_can_be_go_on_until_they_are_cancelled() {
     for waits in BOTH_WAITS {
-        within(move || {
+        within_seconds(move || {
             let calls = Arc::new(AtomicUsize::new(0));
             let counts = Arc::clone(&calls);
             let queue = TaskQueue::new(
@@ -226,7 +226,7 @@ fn endless() -> Vec<Backoff> {
 fn cancel_ends_delays_without_end() {
     for waits in BOTH_WAITS {
         for backoff in endless() {
-            within(move || {
+            within_seconds(move || {
                 let queue = TaskQueue::new(
                     fails,
                     QueueOptions::new(4, 1)
@@ -250,7 +250,7 @@ fn cancel_ends_delays_without_end() {
 
 #[test]
 fn waits_without_a_limit_do_not_overflow() {
-    within(|| {
+    within_seconds(|| {
         let queue = TaskQueue::new(echo, QueueOptions::new(1, 1)).unwrap();
         assert!(
             queue
@@ -268,7 +268,7 @@ fn waits_without_a_limit_do_not_overflow() {
 #[test]
 #[cfg(target_os = "linux")]
 fn an_idle_queue_makes_no_wake_ups() {
-    within(|| {
+    within_seconds(|| {
         let options = QueueOptions::new(4, 8).thread_name("lim-idle");
         let queue = TaskQueue::new(echo, options).unwrap();
         assert_eq!(wake_ups(&sleeping("lim-idle", 8)), 0);
@@ -289,7 +289,7 @@ fn a_retry_far_away_makes_no_wake_ups() {
         (RetryWaits::HoldWorker, "lim-hold"),
     ];
     for (waits, name) in modes {
-        within(move || {
+        within_seconds(move || {
             let queue = TaskQueue::new(
                 fails,
                 QueueOptions::new(4, 8)
@@ -308,7 +308,7 @@ fn a_retry_far_away_makes_no_wake_ups() {
 
 #[test]
 fn idle_poppers_and_pushers_make_no_wake_ups() {
-    within(|| {
+    within_seconds(|| {
         let (empty, full) = (PriorityQueue::<u8>::new(1), PriorityQueue::new(1));
         assert_eq!(full.push(0, 1), Ok(()));
         thread::scope(|scope| {
@@ -338,7 +338,7 @@ fn a_busy_queue_does_not_wake_a_thread_for_each_task() {
     const TASKS: u32 = 20_000;
     // The queue is often empty with the first, and often full with the other.
     for (work, name) in [(0, "lim-quick"), (5, "lim-slow")] {
-        within(move || {
+        within_seconds(move || {
             let work = Duration::from_micros(work);
             let handler = move |_: &Attempt<'_, u32>| {
                 let start = Instant::now();
@@ -364,7 +364,7 @@ fn a_busy_queue_does_not_wake_a_thread_for_each_task() {
 
 #[test]
 fn an_idle_queue_of_many_workers_can_be_ended_in_every_way() {
-    within(|| {
+    within_seconds(|| {
         let queue = || TaskQueue::new(echo, QueueOptions::new(1, 64)).unwrap();
         assert!(queue().drain().is_empty());
         assert!(queue().abort().is_empty());
@@ -385,7 +385,7 @@ fn an_idle_queue_of_many_workers_can_be_ended_in_every_way() {
 
 #[test]
 fn a_queue_of_items_that_come_back_again_and_again_does_not_grow() {
-    within(|| {
+    within_seconds(|| {
         let live = Live::default();
         let queue = PriorityQueue::new(4);
         for _ in 0..4 {
@@ -404,7 +404,7 @@ fn a_queue_of_items_that_come_back_again_and_again_does_not_grow() {
 
 #[test]
 fn a_task_with_every_wish_at_its_limit_runs() {
-    within(|| {
+    within_seconds(|| {
         let queue = TaskQueue::new(echo, QueueOptions::new(1, 1).max_retries(u32::MAX)).unwrap();
         for priority in [i32::MIN, i32::MAX] {
             let task = Task::new(7)

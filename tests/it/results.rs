@@ -8,17 +8,9 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
 
 use crate::support::{
-    BOTH_WAITS, Counted, Echo, Gate, HOUR, Live, Recorder, asleep, blocked, full, gated, number,
-    sorted_values, until, values, within_seconds,
+    BOTH_WAITS, Counted, Echo, Gate, HOUR, Live, Recorder, asleep, blocked, echo, full, gated,
+    number, sorted_values, until, values, within_seconds,
 };
-
-fn echo(capacity: usize, workers: usize) -> Echo {
-    TaskQueue::new(
-        |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
-        QueueOptions::new(capacity, workers),
-    )
-    .unwrap()
-}
 
 #[test]
 fn results_end_after_close() {

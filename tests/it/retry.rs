@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
 
 use crate::support::{
-    BOTH_WAITS, Gate, HOUR, Recorder, gated_with, only_error, sorted_values, until, values,
-    within_seconds,
+    BOTH_WAITS, Gate, HOUR, Recorder, only_error, sorted_values, until, values, within_seconds,
 };
 
 pub(crate) const MOMENT: Duration = Duration::from_millis(10);
@@ -538,14 +537,5 @@ fn a_retry_and_its_task_are_one_at_a_time() {
         queue.submit(1).unwrap();
         let result = queue.drain().remove(0);
         assert_eq!((result.outcome, result.attempts), (Ok(()), 101));
-    });
-}
-
-#[test]
-fn the_gated_worker_needs_no_retries() {
-    for_both_waits(|waits| {
-        let (queue, gate) = gated_with(options(waits));
-        gate.open();
-        assert_eq!(queue.drain().remove(0).attempts, 1);
     });
 }

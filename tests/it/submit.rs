@@ -10,16 +10,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    Echo, Live, blocked, full, gated, number, odd_task, sorted_values, values, within_seconds,
+    Live, blocked, echo, full, gated, number, odd_task, sorted_values, values, within_seconds,
 };
-
-fn echo(capacity: usize, workers: usize) -> Echo {
-    TaskQueue::new(
-        |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
-        QueueOptions::new(capacity, workers),
-    )
-    .unwrap()
-}
 
 #[test]
 fn ids_count_the_accepted_tasks_from_one() {

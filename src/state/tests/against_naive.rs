@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
-use super::steps::{Patience, Step, Ticks, Which, step, ticks};
+use super::steps::{Step, Ticks, Wait, Which, step, ticks};
 use super::*;
 use Side::{Delay, Idle, Space, Work};
 
@@ -383,14 +383,14 @@ impl Machine {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Offer(priorities, door, patience) => {
+            Step::Offer(priorities, door, wait) => {
                 // Only a lease opens the doors inside, and nobody waits there.
                 let outside = self.leased.is_empty() || door == Door::Outside;
-                let (door, patience) = match outside {
-                    true => (Door::Outside, patience),
-                    false => (door, Patience::None),
+                let (door, wait) = match outside {
+                    true => (Door::Outside, wait),
+                    false => (door, Wait::No),
                 };
-                self.begin(Errand::Offer(priorities, door), patience);
+                self.begin(Errand::Offer(priorities, door), wait);
             }
             Step::HoldBack(priority) => {
                 assert_eq!(self.state.has_much_room(), self.has_much_room());
@@ -400,17 +400,17 @@ impl Machine {
                     self.wake();
                 }
             }
-            Step::Take(limit, patience) => self.begin(Errand::Take(limit), patience),
-            Step::Join(patience) => self.begin(Errand::Join, patience),
+            Step::Take(limit, wait) => self.begin(Errand::Take(limit), wait),
+            Step::Join(wait) => self.begin(Errand::Join, wait),
             Step::Settle(which, outcome) => {
                 if let Some(entry) = self.end_lease(which) {
                     self.settle(&[entry], outcome);
                     self.wake();
                 }
             }
-            Step::Next(which, outcome, patience) => {
+            Step::Next(which, outcome, wait) => {
                 if self.end_lease(which).is_some() {
-                    self.begin(Errand::Next(outcome), patience);
+                    self.begin(Errand::Next(outcome), wait);
                 }
             }
             Step::PutBack(which, delay) => {
@@ -472,12 +472,12 @@ impl Machine {
         }
     }
 
-    fn begin(&mut self, errand: Errand, patience: Patience) {
-        let deadline = match patience {
-            Patience::Until(time) => Some(self.now + ticks(time)),
-            Patience::None | Patience::Endless => None,
+    fn begin(&mut self, errand: Errand, wait: Wait) {
+        let deadline = match wait {
+            Wait::Until(time) => Some(self.now + ticks(time)),
+            Wait::No | Wait::Forever => None,
         };
-        let last = matches!(patience, Patience::None);
+        let last = matches!(wait, Wait::No);
         self.look(errand, deadline, last, Turn::Newcomer, None);
     }
 
@@ -578,7 +578,7 @@ impl Machine {
             self.settle(&leased, Settled::Succeeded);
             self.wake();
             if self.line(Work).is_empty() && self.called.is_empty() {
-                self.step(Step::Take(1, Patience::None));
+                self.step(Step::Take(1, Wait::No));
             }
             self.step(Step::Advance(10));
         }

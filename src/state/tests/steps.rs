@@ -6,10 +6,10 @@ use super::*;
 
 /// How long a thread is ready to wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
-    None,
+pub(super) enum Wait {
+    No,
     Until(Ticks),
-    Endless,
+    Forever,
 }
 
 /// Time in halves of a grace.
@@ -25,19 +25,19 @@ pub(super) type Which = usize;
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     /// As many items as there are priorities.
-    Offer(Vec<i32>, Door, Patience),
+    Offer(Vec<i32>, Door, Wait),
     /// A submitter that found no room has looked again, and lies down unless there is
     /// much by now.
     HoldBack(i32),
     /// So many items, of those that are there at once.
-    Take(usize, Patience),
+    Take(usize, Wait),
     Settle(Which, Settled),
     /// Settles a lease and takes the next item for it.
-    Next(Which, Settled, Patience),
+    Next(Which, Settled, Wait),
     /// `None` is a delay without an end.
     PutBack(Which, Option<Ticks>),
     Hold(Which, Option<Ticks>),
-    Join(Patience),
+    Join(Wait),
     /// A thread that was called, or whose time has come, gets the lock.
     Arrive(Which),
     Advance(Ticks),
@@ -47,11 +47,11 @@ pub(super) enum Step {
     Abort,
 }
 
-fn patience() -> impl Strategy<Value = Patience> {
+fn wait() -> impl Strategy<Value = Wait> {
     prop_oneof![
-        3 => Just(Patience::None),
-        2 => (0..6_u32).prop_map(Patience::Until),
-        3 => Just(Patience::Endless),
+        3 => Just(Wait::No),
+        2 => (0..6_u32).prop_map(Wait::Until),
+        3 => Just(Wait::Forever),
     ]
 }
 
@@ -78,14 +78,14 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         Just(Settled::Aborted),
     ];
     prop_oneof![
-        60 => (priorities, door, patience()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
+        60 => (priorities, door, wait()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
         20 => (-1..2).prop_map(Step::HoldBack),
-        60 => (limit, patience()).prop_map(|(l, w)| Step::Take(l, w)),
+        60 => (limit, wait()).prop_map(|(l, w)| Step::Take(l, w)),
         30 => (any::<Which>(), outcome.clone()).prop_map(|(w, o)| Step::Settle(w, o)),
-        30 => (any::<Which>(), outcome, patience()).prop_map(|(w, o, p)| Step::Next(w, o, p)),
+        30 => (any::<Which>(), outcome, wait()).prop_map(|(w, o, p)| Step::Next(w, o, p)),
         30 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::PutBack(w, d)),
         15 => (any::<Which>(), delay()).prop_map(|(w, d)| Step::Hold(w, d)),
-        10 => patience().prop_map(Step::Join),
+        10 => wait().prop_map(Step::Join),
         80 => any::<Which>().prop_map(Step::Arrive),
         16 => (0..4_u32).prop_map(Step::Advance),
         4 => (0..3_u32).prop_map(Step::Retreat),

@@ -8,11 +8,11 @@ use std::time::Instant;
 use taskshelf::{Lease, PopTimeoutError};
 
 use super::{AbortOnDrop, assert_by_due_time, ms, put_back, put_back_timed, shelf};
-use crate::support::{HOUR as AGES, asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 fn everything_that_comes_back_reaches_consumers_that_sleep() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([50, 5, 30, 10, 45, 20, 15, 40, 25, 35]);
         let (tell, told) = channel();
         thread::scope(|scope| {
@@ -39,7 +39,7 @@ fn everything_that_comes_back_reaches_consumers_that_sleep() {
 
 #[test]
 fn those_due_together_each_wake_a_consumer() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1, 2, 3]);
         // Nobody goes on before each has one.
         let all = Barrier::new(3);
@@ -65,7 +65,7 @@ fn those_due_together_each_wake_a_consumer() {
 
 #[test]
 fn an_earlier_due_time_does_not_wait_for_a_later_one() {
-    within(|| {
+    within_seconds(|| {
         for consumers in [1, 2, 3] {
             let queue = shelf(["late", "early"]);
             let (tell, told) = channel();
@@ -73,7 +73,7 @@ fn an_earlier_due_time_does_not_wait_for_a_later_one() {
                 let _abort = AbortOnDrop(&queue);
                 let late = queue.lease().unwrap();
                 let early = queue.lease().unwrap();
-                assert_eq!(Lease::retry_after(late, AGES), Ok(()));
+                assert_eq!(Lease::retry_after(late, HOUR), Ok(()));
                 for _ in 0..consumers {
                     let (queue, tell) = (&queue, tell.clone());
                     asleep(scope, move || {
@@ -92,7 +92,7 @@ fn an_earlier_due_time_does_not_wait_for_a_later_one() {
 
 #[test]
 fn ever_earlier_due_times_come_out_each_at_its_own() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([50, 40, 30, 20, 10]);
         let start = Instant::now();
         thread::scope(|scope| {
@@ -113,7 +113,7 @@ fn ever_earlier_due_times_come_out_each_at_its_own() {
 
 #[test]
 fn a_watcher_that_times_out_hands_the_watch_over() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..10 {
             let queue = shelf(['a']);
             put_back(&queue, ms(20));
@@ -134,7 +134,7 @@ fn a_watcher_that_times_out_hands_the_watch_over() {
 
 #[test]
 fn a_watcher_that_came_before_the_item_hands_the_watch_over() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..10 {
             let queue = shelf(['a']);
             let lease = queue.lease().unwrap();
@@ -161,7 +161,7 @@ fn a_watcher_that_came_before_the_item_hands_the_watch_over() {
 
 #[test]
 fn a_watcher_that_takes_something_else_hands_the_watch_over() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..10 {
             let queue = shelf(['a']);
             put_back(&queue, ms(20));
@@ -187,7 +187,7 @@ fn a_watcher_that_takes_something_else_hands_the_watch_over() {
 
 #[test]
 fn a_batch_of_pops_hands_the_watch_over() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         put_back(&queue, ms(20));
         let both = Barrier::new(2);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use taskshelf::{Lease, PopTimeoutError, RetryError, TryPopError};
 
 use super::{is_idle, ms, put_back, shelf};
-use crate::support::{HOUR as AGES, Live, asleep, within_seconds as within};
+use crate::support::{HOUR, Live, asleep, within_seconds};
 
 #[test]
 fn a_closed_queue_takes_back_what_was_leased() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         queue.close();
         put_back(&queue, ms(1));
@@ -21,7 +21,7 @@ fn a_closed_queue_takes_back_what_was_leased() {
 
 #[test]
 fn a_closed_queue_is_not_over_while_something_waits_for_its_time() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         queue.close();
         put_back(&queue, ms(20));
@@ -31,7 +31,7 @@ fn a_closed_queue_is_not_over_while_something_waits_for_its_time() {
 
 #[test]
 fn try_pop_says_empty_while_a_lease_may_come_back_and_closed_after() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         queue.close();
         let lease = queue.lease().unwrap();
@@ -53,7 +53,7 @@ fn try_pop_says_empty_while_a_lease_may_come_back_and_closed_after() {
 fn try_pop_says_empty_while_something_waits_for_its_time() {
     let queue = shelf(['a']);
     queue.close();
-    put_back(&queue, AGES);
+    put_back(&queue, HOUR);
     assert_eq!(queue.try_pop(), Err(TryPopError::Empty));
     drop(queue.abort());
     assert_eq!(queue.try_pop(), Err(TryPopError::Closed));
@@ -61,7 +61,7 @@ fn try_pop_says_empty_while_something_waits_for_its_time() {
 
 #[test]
 fn settling_the_last_lease_ends_every_blocked_popper() {
-    within(|| {
+    within_seconds(|| {
         for taken_out in [false, true] {
             let queue = shelf([1]);
             queue.close();
@@ -91,7 +91,7 @@ fn settling_the_last_lease_ends_every_blocked_popper() {
 
 #[test]
 fn one_of_the_blocked_poppers_gets_what_comes_back_and_then_all_end() {
-    within(|| {
+    within_seconds(|| {
         for delay in [Duration::ZERO, ms(5)] {
             let queue = shelf([1]);
             queue.close();
@@ -111,7 +111,7 @@ fn one_of_the_blocked_poppers_gets_what_comes_back_and_then_all_end() {
 
 #[test]
 fn a_blocked_lease_gets_what_comes_back() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         queue.close();
         let lease = queue.lease().unwrap();
@@ -127,7 +127,7 @@ fn a_blocked_lease_gets_what_comes_back() {
 
 #[test]
 fn popping_the_last_item_ends_those_who_wait_for_it() {
-    within(|| {
+    within_seconds(|| {
         // It waits for its time, so two sleep; one of them takes it.
         let queue = shelf([1]);
         put_back(&queue, ms(5));
@@ -159,7 +159,7 @@ fn after_abort_the_item_is_handed_back_instead_of_put_back() {
 #[test]
 fn abort_hands_back_what_waits_for_its_time() {
     let queue = shelf([1, 2, 3]);
-    put_back(&queue, AGES);
+    put_back(&queue, HOUR);
     put_back(&queue, Duration::MAX);
     let mut rest = queue.abort();
     rest.sort();
@@ -169,7 +169,7 @@ fn abort_hands_back_what_waits_for_its_time() {
 
 #[test]
 fn abort_ends_the_poppers_that_waited_for_a_lease() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         queue.close();
         let lease = queue.lease().unwrap();
@@ -188,7 +188,7 @@ fn abort_ends_the_poppers_that_waited_for_a_lease() {
 
 #[test]
 fn abort_does_not_settle_what_is_leased() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         let lease = queue.lease().unwrap();
         assert!(queue.abort().is_empty());
@@ -203,9 +203,9 @@ fn abort_does_not_settle_what_is_leased() {
 
 #[test]
 fn abort_lets_a_join_go_that_waited_for_items() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1, 2]);
-        put_back(&queue, AGES);
+        put_back(&queue, HOUR);
         thread::scope(|scope| {
             let join = asleep(scope, || queue.join());
             assert_eq!(queue.abort().len(), 2);

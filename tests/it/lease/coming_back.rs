@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, TryPopError};
 
 use super::{assert_by_due_time, is_idle, ms, put_back, put_back_timed, shelf};
-use crate::support::{HOUR as AGES, asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 fn what_comes_back_is_not_due_before_its_delay() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         let start = Instant::now();
         put_back(&queue, ms(20));
@@ -28,9 +28,9 @@ fn what_comes_back_without_a_delay_is_ready() {
 
 #[test]
 fn what_waits_for_its_time_is_in_but_cannot_be_taken() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
-        put_back(&queue, AGES);
+        put_back(&queue, HOUR);
         assert_eq!((queue.len(), queue.is_empty()), (1, false));
         assert_eq!(queue.try_pop(), Err(TryPopError::Empty));
         assert_eq!(queue.pop_timeout(ms(1)), Err(PopTimeoutError::Timeout));
@@ -40,7 +40,7 @@ fn what_waits_for_its_time_is_in_but_cannot_be_taken() {
 
 #[test]
 fn a_try_pop_sees_what_has_become_due() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         let start = Instant::now();
         put_back(&queue, ms(2));
@@ -53,10 +53,10 @@ fn a_try_pop_sees_what_has_become_due() {
 
 #[test]
 fn a_pop_timeout_longer_than_the_delay_gets_the_item() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         put_back(&queue, ms(5));
-        assert_eq!(queue.pop_timeout(AGES), Ok('a'));
+        assert_eq!(queue.pop_timeout(HOUR), Ok('a'));
         assert_eq!(queue.push(0, 'b'), Ok(()));
         put_back(&queue, ms(5));
         assert_eq!(queue.pop_timeout(Duration::MAX), Ok('b'));
@@ -68,7 +68,7 @@ fn a_pop_timeout_longer_than_the_delay_gets_the_item() {
 
 #[test]
 fn a_deadline_after_the_due_time_gets_the_item() {
-    within(|| {
+    within_seconds(|| {
         // The popper gives up just when the item is due, and tries once more.
         let queue = shelf(['a']);
         put_back(&queue, ms(5));
@@ -79,7 +79,7 @@ fn a_deadline_after_the_due_time_gets_the_item() {
 
 #[test]
 fn what_was_put_back_comes_out_by_its_due_time() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([30, 10, 20, 1, 15]);
         let due = put_back_timed((0..5).filter_map(|_| queue.lease()).collect());
         let taken: Vec<u64> = (0..5).filter_map(|_| queue.pop()).collect();
@@ -102,7 +102,7 @@ fn put_all_back_and_wait<T>(queue: &PriorityQueue<T>) {
 
 #[test]
 fn what_is_due_comes_out_by_its_priority() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(4);
         assert_eq!(queue.push_all([(0, 'c'), (2, 'a'), (1, 'b')]), Ok(3));
         put_all_back_and_wait(&queue);
@@ -115,7 +115,7 @@ fn what_is_due_comes_out_by_its_priority() {
 
 #[test]
 fn those_that_came_back_together_keep_their_order() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf('a'..='z');
         put_all_back_and_wait(&queue);
         queue.close();
@@ -133,7 +133,7 @@ fn those_that_came_back_together_keep_their_order() {
 
 #[test]
 fn what_comes_back_joins_the_back_of_its_line() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(8);
         assert_eq!(
             queue.push_all([(0, 'z'), (1, 'a'), (1, 'b'), (1, 'c')]),
@@ -147,8 +147,8 @@ fn what_comes_back_joins_the_back_of_its_line() {
 
 #[test]
 fn what_is_due_in_ages_does_not_hold_up_what_is_due() {
-    within(|| {
-        let queue = shelf([Duration::MAX, AGES, ms(2), Duration::ZERO]);
+    within_seconds(|| {
+        let queue = shelf([Duration::MAX, HOUR, ms(2), Duration::ZERO]);
         for _ in 0..4 {
             let lease = queue.lease().unwrap();
             let delay = *lease;
@@ -165,7 +165,7 @@ fn what_is_due_in_ages_does_not_hold_up_what_is_due() {
 
 #[test]
 fn a_delay_without_end_is_ended_by_abort() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         put_back(&queue, Duration::MAX);
         assert_eq!(queue.pop_timeout(ms(1)), Err(PopTimeoutError::Timeout));

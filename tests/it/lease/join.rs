@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PriorityQueue};
 
 use super::{AbortOnDrop, ms, shelf};
-use crate::support::{HOUR as AGES, Live, asleep, within_seconds as within};
+use crate::support::{HOUR, Live, asleep, within_seconds};
 
 #[test]
 fn join_returns_at_once_from_an_idle_queue() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         queue.join();
         assert!(queue.join_timeout(Duration::ZERO));
@@ -22,12 +22,12 @@ fn join_returns_at_once_from_an_idle_queue() {
 
 #[test]
 fn join_waits_for_what_is_ready_leased_or_waiting() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         assert!(!queue.join_timeout(ms(1)));
         let lease = queue.lease().unwrap();
         assert!(!queue.join_timeout(ms(1)));
-        assert_eq!(Lease::retry_after(lease, AGES), Ok(()));
+        assert_eq!(Lease::retry_after(lease, HOUR), Ok(()));
         assert!(!queue.join_timeout(ms(1)));
         assert_eq!(queue.abort(), [1]);
         assert!(queue.join_timeout(ms(1)));
@@ -36,7 +36,7 @@ fn join_waits_for_what_is_ready_leased_or_waiting() {
 
 #[test]
 fn join_timeout_waits_as_long_as_it_says() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         let start = Instant::now();
         assert!(!queue.join_timeout(ms(5)));
@@ -46,7 +46,7 @@ fn join_timeout_waits_as_long_as_it_says() {
 
 #[test]
 fn popping_the_last_item_ends_every_join() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1, 2]);
         thread::scope(|scope| {
             let _abort = AbortOnDrop(&queue);
@@ -65,13 +65,13 @@ fn popping_the_last_item_ends_every_join() {
 
 #[test]
 fn settling_the_last_lease_ends_every_join() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1, 2]);
         thread::scope(|scope| {
             let _abort = AbortOnDrop(&queue);
             let (first, second) = (queue.lease().unwrap(), queue.lease().unwrap());
             let joins = [(); 2].map(|()| asleep(scope, || queue.join()));
-            let timed = asleep(scope, || queue.join_timeout(AGES));
+            let timed = asleep(scope, || queue.join_timeout(HOUR));
             drop(first);
             assert!(joins.iter().all(|join| !join.is_finished()));
             drop(second);
@@ -85,14 +85,14 @@ fn settling_the_last_lease_ends_every_join() {
 
 #[test]
 fn join_is_not_trapped_by_a_queue_that_is_busy_again_at_once() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..50 {
             let queue = shelf([1]);
             let mut lease = queue.lease().unwrap();
             thread::scope(|scope| {
                 let _abort = AbortOnDrop(&queue);
                 let join = asleep(scope, || queue.join());
-                let timed = asleep(scope, || queue.join_timeout(AGES));
+                let timed = asleep(scope, || queue.join_timeout(HOUR));
                 drop(lease);
                 // Idle for this one moment, and never again.
                 assert_eq!(queue.push(0, 2), Ok(()));
@@ -107,7 +107,7 @@ fn join_is_not_trapped_by_a_queue_that_is_busy_again_at_once() {
 
 #[test]
 fn join_sees_through_items_that_come_back() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         thread::scope(|scope| {
             let _abort = AbortOnDrop(&queue);
@@ -124,7 +124,7 @@ fn join_sees_through_items_that_come_back() {
 
 #[test]
 fn what_join_waited_for_has_been_dropped() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..200 {
             let live = Live::default();
             let queue = shelf([live.one(), live.one()]);

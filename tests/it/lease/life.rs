@@ -9,7 +9,7 @@ use std::time::Duration;
 use taskshelf::{Lease, PriorityQueue};
 
 use super::{is_idle, ms, shelf};
-use crate::support::{Live, asleep, within_seconds as within};
+use crate::support::{Live, asleep, within_seconds};
 
 #[test]
 fn a_lease_derefs_to_its_item() {
@@ -23,7 +23,7 @@ fn a_lease_derefs_to_its_item() {
 
 #[test]
 fn a_lease_knows_its_priority_and_its_retries() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(4);
         assert_eq!(queue.push(-7, 'a'), Ok(()));
         for retries in 0..3 {
@@ -39,7 +39,7 @@ fn a_lease_knows_its_priority_and_its_retries() {
 
 #[test]
 fn a_lease_may_end_on_another_thread() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         let lease = queue.lease().unwrap();
         thread::scope(|scope| {
@@ -110,7 +110,7 @@ fn a_lease_whose_item_panics_in_drop_is_settled() {
 
 #[test]
 fn an_item_that_panics_in_drop_does_not_strand_a_popper() {
-    within(|| {
+    within_seconds(|| {
         let live = Live::default();
         let queue = shelf([live.bomb()]);
         queue.close();
@@ -137,7 +137,7 @@ impl Drop for Witness {
 
 #[test]
 fn an_item_is_dropped_before_its_lease_is_settled() {
-    within(|| {
+    within_seconds(|| {
         for goes_on in [false, true] {
             let queue = Arc::new(PriorityQueue::new(1));
             let was_idle = Arc::new(AtomicBool::new(true));
@@ -163,7 +163,7 @@ fn an_item_is_dropped_before_its_lease_is_settled() {
 
 #[test]
 fn next_settles_one_and_leases_another() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(4);
         assert_eq!(queue.push_all([(0, 'c'), (2, 'a'), (1, 'b')]), Ok(3));
         queue.close();
@@ -181,7 +181,7 @@ fn next_settles_one_and_leases_another() {
 
 #[test]
 fn next_waits_for_an_item() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf(['a']);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -196,7 +196,7 @@ fn next_waits_for_an_item() {
 
 #[test]
 fn next_on_the_last_lease_wakes_those_who_wait_for_it() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf([1]);
         queue.close();
         thread::scope(|scope| {
@@ -214,7 +214,7 @@ fn next_on_the_last_lease_wakes_those_who_wait_for_it() {
 
 #[test]
 fn two_workers_that_go_from_lease_to_lease_both_end_after_close() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..100 {
             let queue = PriorityQueue::new(4);
             let taken = thread::scope(|scope| {
@@ -243,7 +243,7 @@ fn two_workers_that_go_from_lease_to_lease_both_end_after_close() {
 
 #[test]
 fn two_workers_that_put_back_everything_once_both_end_after_close() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..30 {
             let queue = PriorityQueue::new(4);
             let settled = thread::scope(|scope| {
@@ -295,7 +295,7 @@ fn work_through_a_batch<'a>(queue: &'a PriorityQueue<u32>, first: Lease<'a, u32>
 
 #[test]
 fn two_workers_that_lease_in_batches_both_end_after_close() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..20 {
             let queue = PriorityQueue::new(50);
             let done = thread::scope(|scope| {

@@ -17,8 +17,12 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 /// A queue with room to spare and those items, all of priority 0.
-fn shelf<T: Send + 'static>(items: impl IntoIterator<Item = T>) -> PriorityQueue<T> {
-    let queue = PriorityQueue::new(1000);
+fn shelf<T>(items: impl IntoIterator<Item = T>) -> PriorityQueue<T> {
+    shelf_of(1000, items)
+}
+
+fn shelf_of<T>(capacity: usize, items: impl IntoIterator<Item = T>) -> PriorityQueue<T> {
+    let queue = PriorityQueue::new(capacity);
     for item in items {
         assert!(queue.try_push(0, item).is_ok());
     }
@@ -33,14 +37,6 @@ fn put_back<T>(queue: &PriorityQueue<T>, delay: Duration) {
 
 fn is_idle<T>(queue: &PriorityQueue<T>) -> bool {
     queue.join_timeout(Duration::ZERO)
-}
-
-fn shelf_of<const N: usize>(capacity: usize, items: [char; N]) -> PriorityQueue<char> {
-    let queue = PriorityQueue::new(capacity);
-    for item in items {
-        assert_eq!(queue.try_push(0, item), Ok(()));
-    }
-    queue
 }
 
 /// Puts back items that say after how many milliseconds. Tells when each is

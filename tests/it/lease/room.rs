@@ -6,11 +6,11 @@ use std::time::Duration;
 use taskshelf::{Lease, TryPushError};
 
 use super::{ms, put_back, shelf_of};
-use crate::support::{HOUR as AGES, asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 fn what_comes_back_is_never_refused_for_want_of_room() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf_of(2, ['a', 'b']);
         let first = queue.lease().unwrap();
         let second = queue.lease().unwrap();
@@ -25,7 +25,7 @@ fn what_comes_back_is_never_refused_for_want_of_room() {
 
 #[test]
 fn new_items_wait_until_there_is_room_again_below_the_capacity() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf_of(1, ['a']);
         let lease = queue.lease().unwrap();
         assert_eq!(queue.push(0, 'b'), Ok(()));
@@ -41,9 +41,9 @@ fn new_items_wait_until_there_is_room_again_below_the_capacity() {
 
 #[test]
 fn what_waits_for_its_time_holds_its_slot() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf_of(1, ['a']);
-        put_back(&queue, AGES);
+        put_back(&queue, HOUR);
         assert!(queue.is_full());
         assert_eq!(queue.try_push(0, 'b'), Err(TryPushError::Full('b')));
         assert!(queue.push_timeout(0, 'b', ms(1)).is_err());
@@ -52,7 +52,7 @@ fn what_waits_for_its_time_holds_its_slot() {
 
 #[test]
 fn a_slot_that_was_held_reaches_a_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf_of(1, ['a']);
         put_back(&queue, ms(5));
         thread::scope(|scope| {
@@ -67,7 +67,7 @@ fn a_slot_that_was_held_reaches_a_blocked_pusher() {
 
 #[test]
 fn blocked_pushers_get_in_once_a_queue_beyond_its_capacity_is_below_it() {
-    within(|| {
+    within_seconds(|| {
         let queue = shelf_of(2, ['a', 'b']);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();

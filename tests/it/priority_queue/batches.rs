@@ -8,11 +8,11 @@ use std::thread;
 use taskshelf::PriorityQueue;
 
 use super::{everything, full};
-use crate::support::{Live, asleep, within_seconds as within};
+use crate::support::{Live, asleep, within_seconds};
 
 #[test]
 fn pop_many_takes_no_more_than_its_limit_and_appends() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(5);
         let mut buffer = vec![100];
         assert_eq!(queue.pop_many(&mut buffer, 2), 2);
@@ -24,7 +24,7 @@ fn pop_many_takes_no_more_than_its_limit_and_appends() {
 
 #[test]
 fn pop_many_without_a_limit_takes_what_is_there() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(5);
         let mut buffer = Vec::new();
         assert_eq!(queue.pop_many(&mut buffer, usize::MAX), 5);
@@ -34,7 +34,7 @@ fn pop_many_without_a_limit_takes_what_is_there() {
 
 #[test]
 fn a_full_buffer_of_items_without_a_size_takes_no_more() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(5);
         queue.push_all([(0, ()); 5]).unwrap();
         let mut buffer = vec![(); usize::MAX - 3];
@@ -46,7 +46,7 @@ fn a_full_buffer_of_items_without_a_size_takes_no_more() {
 
 #[test]
 fn pop_many_of_none_does_not_wait() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(5);
         assert_eq!(queue.pop_many(&mut Vec::new(), 0), 0);
         assert_eq!(queue.push(0, 1), Ok(()));
@@ -57,7 +57,7 @@ fn pop_many_of_none_does_not_wait() {
 
 #[test]
 fn pop_many_goes_by_priority() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(5);
         assert_eq!(
             queue.push_all([(0, 'd'), (2, 'a'), (1, 'c'), (2, 'b')]),
@@ -71,7 +71,7 @@ fn pop_many_goes_by_priority() {
 
 #[test]
 fn pop_many_waits_for_the_first() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(5);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -87,7 +87,7 @@ fn pop_many_waits_for_the_first() {
 
 #[test]
 fn pop_many_of_a_closed_queue_takes_what_is_there_and_then_nothing() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(3);
         queue.close();
         let mut buffer = Vec::new();
@@ -99,7 +99,7 @@ fn pop_many_of_a_closed_queue_takes_what_is_there_and_then_nothing() {
 
 #[test]
 fn push_all_gets_more_in_than_there_is_room_for_at_once() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(3);
         thread::scope(|scope| {
             let producer = scope.spawn(|| {
@@ -117,7 +117,7 @@ fn push_all_gets_more_in_than_there_is_room_for_at_once() {
 
 #[test]
 fn push_all_never_exceeds_the_capacity() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(3);
         thread::scope(|scope| {
             let producer = asleep(scope, || queue.push_all((0..100).map(|n| (0, n))));
@@ -151,7 +151,7 @@ fn push_all_takes_the_first_none_for_the_end() {
 
 #[test]
 fn push_all_closed_midway_loses_nothing() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(3);
         let pulled = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -179,7 +179,7 @@ fn push_all_closed_midway_loses_nothing() {
 
 #[test]
 fn push_all_puts_in_what_came_before_the_iterators_panic() {
-    within(|| {
+    within_seconds(|| {
         for before in [0, 1, 63, 64, 65, 100] {
             let queue = PriorityQueue::new(1000);
             let items = (0..)
@@ -195,7 +195,7 @@ fn push_all_puts_in_what_came_before_the_iterators_panic() {
 
 #[test]
 fn push_all_contains_the_panic_of_an_iterators_destructor() {
-    within(|| {
+    within_seconds(|| {
         let live = Live::default();
         let items = || {
             let bomb = live.bomb();
@@ -215,7 +215,7 @@ fn push_all_contains_the_panic_of_an_iterators_destructor() {
 
 #[test]
 fn push_all_runs_its_iterator_outside_the_lock() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(1000);
         let items = (0..100)
             .inspect(|_| assert!(!queue.is_full()))
@@ -226,7 +226,7 @@ fn push_all_runs_its_iterator_outside_the_lock() {
 
 #[test]
 fn every_item_of_a_batch_finds_a_sleeping_popper() {
-    within(|| {
+    within_seconds(|| {
         for poppers in [2, 3, 5] {
             let queue = PriorityQueue::new(8);
             // Nobody goes on before each has an item.
@@ -249,7 +249,7 @@ fn every_item_of_a_batch_finds_a_sleeping_popper() {
 
 #[test]
 fn every_single_push_finds_a_sleeping_popper() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(8);
         let all = Barrier::new(4);
         thread::scope(|scope| {
@@ -286,7 +286,7 @@ impl Iterator for Unforeseeable {
 
 #[test]
 fn what_an_iterator_yields_is_not_lost_if_it_cannot_say_how_much_follows() {
-    within(|| {
+    within_seconds(|| {
         let (queue, mut items) = (PriorityQueue::new(100), Unforeseeable(0));
         let pushed = catch_unwind(AssertUnwindSafe(|| queue.push_all(items.by_ref())));
         assert!(pushed.is_err());

@@ -6,11 +6,11 @@ use std::time::Duration;
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, PushError, PushTimeoutError, TryPopError};
 
 use super::{full, past};
-use crate::support::{asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 fn only_the_call_that_closes_says_so() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         assert!(!queue.is_closed());
         let closers = thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn only_the_call_that_closes_says_so() {
 
 #[test]
 fn what_is_in_a_closed_queue_can_be_taken_in_every_form() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(6);
         queue.close();
         assert_eq!(queue.len(), 6);
@@ -44,7 +44,7 @@ fn what_is_in_a_closed_queue_can_be_taken_in_every_form() {
 
 #[test]
 fn a_closed_and_empty_queue_ends_every_form_of_pop() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         queue.close();
         let closed = PopTimeoutError::Closed;
@@ -64,7 +64,7 @@ fn a_closed_and_empty_queue_ends_every_form_of_pop() {
 
 #[test]
 fn a_for_loop_ends_with_the_last_item_of_a_closed_queue() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(3);
         queue.close();
         let mut taken = Vec::new();
@@ -77,7 +77,7 @@ fn a_for_loop_ends_with_the_last_item_of_a_closed_queue() {
 
 #[test]
 fn closing_wakes_every_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         thread::scope(|scope| {
             let close = queue.close_on_drop();
@@ -89,7 +89,7 @@ fn closing_wakes_every_blocked_pusher() {
                     })
                 })
                 .collect();
-            let timed: Vec<_> = [Duration::from_secs(3600), Duration::MAX]
+            let timed: Vec<_> = [HOUR, Duration::MAX]
                 .map(|timeout| {
                     asleep(scope, {
                         let queue = &queue;
@@ -113,7 +113,7 @@ fn closing_wakes_every_blocked_pusher() {
 
 #[test]
 fn closing_wakes_every_blocked_popper() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         thread::scope(|scope| {
             let close = queue.close_on_drop();
@@ -136,7 +136,7 @@ fn closing_wakes_every_blocked_popper() {
 
 #[test]
 fn a_close_at_any_moment_strands_nobody() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..500 {
             let queue = PriorityQueue::new(1);
             thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn a_close_at_any_moment_strands_nobody() {
 
 #[test]
 fn two_poppers_that_batch_both_end_after_close() {
-    within(|| {
+    within_seconds(|| {
         for _ in 0..100 {
             let queue = PriorityQueue::new(16);
             let taken = thread::scope(|scope| {
@@ -191,7 +191,7 @@ fn close_on_drop_closes_when_its_scope_ends() {
 
 #[test]
 fn a_producer_that_panics_does_not_strand_its_consumer() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(4);
         thread::scope(|scope| {
             let consumer = asleep(scope, || queue.iter().count());
@@ -208,7 +208,7 @@ fn a_producer_that_panics_does_not_strand_its_consumer() {
 
 #[test]
 fn abort_hands_back_what_nobody_took_in_order() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(8);
         assert_eq!(
             queue.push_all([(0, 'd'), (5, 'x'), (1, 'b'), (0, 'e'), (1, 'c'), (3, 'a')]),
@@ -226,7 +226,7 @@ fn abort_hands_back_what_nobody_took_in_order() {
 
 #[test]
 fn abort_wakes_every_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -243,7 +243,7 @@ fn abort_wakes_every_blocked_pusher() {
 
 #[test]
 fn abort_wakes_every_blocked_popper() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use taskshelf::{Lease, PriorityQueue};
 
-use crate::support::{Counted, HOUR, Live, within_seconds as within};
+use crate::support::{Counted, HOUR, Live, within_seconds};
 
 #[test]
 fn dropping_a_queue_drops_what_is_in_it_once() {
@@ -18,7 +18,7 @@ fn dropping_a_queue_drops_what_is_in_it_once() {
     drop(queue.pop());
     assert_eq!(live.count(), 9);
     let lease = queue.lease().unwrap();
-    assert_eq!(Lease::retry_after(lease, Duration::from_secs(3600)), Ok(()));
+    assert_eq!(Lease::retry_after(lease, HOUR), Ok(()));
     assert_eq!(live.count(), 9);
     drop(queue);
     assert_eq!(live.count(), 0);
@@ -75,7 +75,7 @@ fn nor_does_it_among_many_priorities_and_items_that_wait() {
 
 #[test]
 fn the_drops_balance_whatever_is_done() {
-    within(|| {
+    within_seconds(|| {
         let live = Live::default();
         let queue = PriorityQueue::new(4);
         for _ in 0..4 {
@@ -108,7 +108,7 @@ impl Drop for Nosy {
 
 #[test]
 fn an_items_destructor_may_use_the_queue() {
-    within(|| {
+    within_seconds(|| {
         let queue = Arc::new(PriorityQueue::new(8));
         for _ in 0..3 {
             assert!(queue.push(1, Some(Nosy(Arc::clone(&queue)))).is_ok());

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 use taskshelf::{Lease, PriorityQueue, TryPopError, TryPushError};
 
 use super::everything;
-use crate::support::within_seconds as within;
+use crate::support::within_seconds;
 
 /// Fills queues of many depths with what `priority` says, and takes everything.
 fn comes_out_sorted(priority: impl Fn(usize) -> i32) {
@@ -29,27 +29,27 @@ fn scatter(number: usize) -> i32 {
 
 #[test]
 fn equal_priorities_come_out_in_the_order_pushed() {
-    within(|| comes_out_sorted(|_| 7));
+    within_seconds(|| comes_out_sorted(|_| 7));
 }
 
 #[test]
 fn four_priorities_come_out_in_order() {
-    within(|| comes_out_sorted(|n| scatter(n).rem_euclid(4) - 2));
+    within_seconds(|| comes_out_sorted(|n| scatter(n).rem_euclid(4) - 2));
 }
 
 #[test]
 fn a_thousand_priorities_come_out_in_order() {
-    within(|| comes_out_sorted(|n| scatter(n).rem_euclid(1000) - 500));
+    within_seconds(|| comes_out_sorted(|n| scatter(n).rem_euclid(1000) - 500));
 }
 
 #[test]
 fn distinct_priorities_come_out_in_order() {
-    within(|| comes_out_sorted(scatter));
+    within_seconds(|| comes_out_sorted(scatter));
 }
 
 #[test]
 fn rising_and_falling_priorities_come_out_in_order() {
-    within(|| {
+    within_seconds(|| {
         comes_out_sorted(|n| n as i32);
         comes_out_sorted(|n| -(n as i32));
     });
@@ -178,7 +178,7 @@ impl Model {
 
 #[test]
 fn one_thread_sees_a_sorted_list() {
-    within(|| {
+    within_seconds(|| {
         let config = Config {
             failure_persistence: None,
             ..Config::default()

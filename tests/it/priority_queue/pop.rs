@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use taskshelf::{Lease, PopTimeoutError, PriorityQueue, TryPopError};
 
 use super::{SHORT, full, past};
-use crate::support::{asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 fn a_pop_from_an_empty_queue_waits_for_an_item() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -24,7 +24,7 @@ fn a_pop_from_an_empty_queue_waits_for_an_item() {
 
 #[test]
 fn a_popper_in_a_busy_line_falls_asleep() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         // The line is busy: whoever came last did not have to wait.
         assert_eq!(queue.pop(), Some(0));
@@ -47,7 +47,7 @@ fn a_try_pop_from_an_empty_queue_says_empty() {
 
 #[test]
 fn a_timed_pop_without_time_tries_once() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(4);
         assert_eq!(queue.pop_timeout(Duration::ZERO), Ok(0));
         assert_eq!(queue.pop_deadline(past()), Ok(1));
@@ -66,7 +66,7 @@ fn a_timed_pop_without_time_tries_once() {
 
 #[test]
 fn a_timed_pop_waits_as_long_as_it_says() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         let start = Instant::now();
         assert_eq!(queue.pop_timeout(SHORT), Err(PopTimeoutError::Timeout));
@@ -87,8 +87,8 @@ fn a_timed_pop_waits_as_long_as_it_says() {
 
 #[test]
 fn a_timed_pop_gets_the_item_that_comes() {
-    within(|| {
-        for timeout in [Duration::from_secs(3600), Duration::MAX] {
+    within_seconds(|| {
+        for timeout in [HOUR, Duration::MAX] {
             let queue = PriorityQueue::new(1);
             thread::scope(|scope| {
                 let _close = queue.close_on_drop();
@@ -108,9 +108,9 @@ fn a_timed_pop_gets_the_item_that_comes() {
 
 #[test]
 fn a_pop_deadline_far_away_gets_the_item_that_comes() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(1);
-        let deadline = Instant::now() + Duration::from_secs(3600);
+        let deadline = Instant::now() + HOUR;
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
             let popper = asleep(scope, || queue.pop_deadline(deadline));
@@ -128,7 +128,7 @@ fn a_pop_deadline_far_away_gets_the_item_that_comes() {
 
 #[test]
 fn timed_poppers_that_overlap_each_leave_in_their_own_time() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::<u8>::new(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();

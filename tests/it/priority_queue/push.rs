@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use taskshelf::{PriorityQueue, PushError, PushTimeoutError, TryPushError};
 
 use super::{SHORT, everything, full, past};
-use crate::support::{asleep, within_seconds as within};
+use crate::support::{HOUR, asleep, within_seconds};
 
 #[test]
 #[should_panic(expected = "capacity")]
@@ -16,7 +16,7 @@ fn a_capacity_of_zero_panics() {
 
 #[test]
 fn the_largest_capacities_take_no_memory() {
-    within(|| {
+    within_seconds(|| {
         // A page for each of these would not fit into any address space.
         let queue = PriorityQueue::<[u8; 4096]>::new(usize::MAX);
         assert_eq!(queue.capacity(), usize::MAX);
@@ -49,7 +49,7 @@ fn a_full_queue_says_so_and_nothing_less_does() {
 
 #[test]
 fn a_push_into_a_full_queue_waits_for_a_slot() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -64,7 +64,7 @@ fn a_push_into_a_full_queue_waits_for_a_slot() {
 
 #[test]
 fn a_try_push_into_a_full_queue_hands_the_item_back() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(2);
         assert_eq!(queue.try_push(9, 7), Err(TryPushError::Full(7)));
         assert_eq!(everything(&queue), [0, 1]);
@@ -73,7 +73,7 @@ fn a_try_push_into_a_full_queue_hands_the_item_back() {
 
 #[test]
 fn a_timed_push_without_time_tries_once() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(2);
         assert_eq!(queue.push_timeout(0, 'a', Duration::ZERO), Ok(()));
         assert_eq!(queue.push_deadline(0, 'b', past()), Ok(()));
@@ -91,7 +91,7 @@ fn a_timed_push_without_time_tries_once() {
 
 #[test]
 fn a_timed_push_waits_as_long_as_it_says() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         let start = Instant::now();
         assert_eq!(
@@ -110,8 +110,8 @@ fn a_timed_push_waits_as_long_as_it_says() {
 
 #[test]
 fn a_timed_push_gets_the_slot_that_becomes_free() {
-    within(|| {
-        for timeout in [Duration::from_secs(3600), Duration::MAX] {
+    within_seconds(|| {
+        for timeout in [HOUR, Duration::MAX] {
             let queue = full(1);
             thread::scope(|scope| {
                 let _close = queue.close_on_drop();
@@ -125,9 +125,9 @@ fn a_timed_push_gets_the_slot_that_becomes_free() {
 
 #[test]
 fn a_push_deadline_far_away_gets_the_slot_that_becomes_free() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
-        let deadline = Instant::now() + Duration::from_secs(3600);
+        let deadline = Instant::now() + HOUR;
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
             let pusher = asleep(scope, || queue.push_deadline(0, 1, deadline));
@@ -139,7 +139,7 @@ fn a_push_deadline_far_away_gets_the_slot_that_becomes_free() {
 
 #[test]
 fn a_closed_queue_hands_back_what_is_pushed_in_any_form() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(4);
         queue.close();
         assert_eq!(queue.push(0, 1), Err(PushError(1)));
@@ -164,7 +164,7 @@ fn a_closed_queue_hands_back_what_is_pushed_in_any_form() {
 
 #[test]
 fn a_queue_that_is_full_and_closed_says_closed() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         queue.close();
         assert_eq!(queue.try_push(0, 1), Err(TryPushError::Closed(1)));

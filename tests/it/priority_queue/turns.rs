@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use taskshelf::PriorityQueue;
 
 use super::full;
-use crate::support::{asleep, within_seconds as within};
+use crate::support::{asleep, within_seconds};
 
 #[test]
 fn a_single_free_slot_reaches_a_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         // Nobody takes anything more until the pusher is through.
         for capacity in [1, 2, 3, 4, 8, 100, 1000] {
             let queue = full(capacity);
@@ -28,7 +28,7 @@ fn a_single_free_slot_reaches_a_blocked_pusher() {
 
 #[test]
 fn every_free_slot_reaches_a_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         for capacity in [3, 100] {
             let queue = full(capacity);
             thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn every_free_slot_reaches_a_blocked_pusher() {
 
 #[test]
 fn the_slots_that_pop_many_frees_reach_every_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(4);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -64,7 +64,7 @@ fn the_slots_that_pop_many_frees_reach_every_blocked_pusher() {
 
 #[test]
 fn a_leased_item_leaves_its_slot_to_a_blocked_pusher() {
-    within(|| {
+    within_seconds(|| {
         let queue = full(1);
         thread::scope(|scope| {
             let _close = queue.close_on_drop();
@@ -78,7 +78,7 @@ fn a_leased_item_leaves_its_slot_to_a_blocked_pusher() {
 
 #[test]
 fn a_slot_reaches_a_blocked_pusher_though_another_times_out() {
-    within(|| {
+    within_seconds(|| {
         for round in 0..300_u32 {
             let queue = full(1);
             thread::scope(|scope| {
@@ -107,7 +107,7 @@ fn a_slot_reaches_a_blocked_pusher_though_another_times_out() {
 
 #[test]
 fn an_item_reaches_a_blocked_popper_though_another_times_out() {
-    within(|| {
+    within_seconds(|| {
         for round in 0..300_u32 {
             let queue = PriorityQueue::new(4);
             thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn assert_few_pass(rounds: usize, mut passed_in_a_round: impl FnMut() -> Option<
 #[test]
 fn a_blocked_pusher_is_not_starved_by_those_who_never_wait() {
     assert_few_pass(41, || {
-        within(|| {
+        within_seconds(|| {
             let queue = full(1);
             let done = AtomicBool::new(false);
             thread::scope(|scope| {
@@ -184,7 +184,7 @@ fn a_blocked_pusher_is_not_starved_by_those_who_never_wait() {
 #[test]
 fn a_blocked_popper_is_not_starved_by_those_who_never_wait() {
     assert_few_pass(21, || {
-        within(|| {
+        within_seconds(|| {
             let queue = PriorityQueue::new(1);
             let done = AtomicBool::new(false);
             let (tell, told) = channel();
@@ -221,7 +221,7 @@ fn a_blocked_popper_is_not_starved_by_those_who_never_wait() {
 
 #[test]
 fn every_pusher_gets_its_turn_among_pushers() {
-    within(|| {
+    within_seconds(|| {
         let queue = PriorityQueue::new(1);
         thread::scope(|scope| {
             for pusher in 0..4 {

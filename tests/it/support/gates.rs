@@ -5,12 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 /// A two-phase barrier: whoever passes says so and waits, until the test, which
 /// waits for arrivals, opens the gate for good.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
-
-#[derive(Default)]
-struct GateState {
-    arrivals: usize,
-    open: bool,
+pub(crate) struct Gate {
+    arrivals: Count,
+    openings: Count,
 }
 
 impl Gate {
@@ -20,28 +17,17 @@ impl Gate {
 
     /// Arrives, and waits until the gate is open.
     pub(crate) fn pass(&self) {
-        let (state, changed) = &*self.0;
-        let mut state = state.lock().unwrap();
-        state.arrivals += 1;
-        changed.notify_all();
-        while !state.open {
-            state = changed.wait(state).unwrap();
-        }
+        self.arrivals.add();
+        self.openings.at_least(1);
     }
 
     /// Waits until so many have arrived in all.
     pub(crate) fn arrived(&self, count: usize) {
-        let (state, changed) = &*self.0;
-        let mut state = state.lock().unwrap();
-        while state.arrivals < count {
-            state = changed.wait(state).unwrap();
-        }
+        self.arrivals.at_least(count);
     }
 
     pub(crate) fn open(&self) {
-        let (state, changed) = &*self.0;
-        state.lock().unwrap().open = true;
-        changed.notify_all();
+        self.openings.add();
     }
 }
 

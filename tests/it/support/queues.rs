@@ -1,4 +1,4 @@
-//! Queues whose one worker is held at a gate, and what is asked of them.
+//! Queues that return their payloads, most with one worker that is held at a gate.
 
 use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, RetryWaits, Task, TaskQueue};
 
@@ -15,6 +15,14 @@ pub(crate) const STRATEGIES: [BackpressureStrategy; 3] = [
 
 /// A queue that returns its payloads.
 pub(crate) type Echo = TaskQueue<u32, u32, &'static str>;
+
+pub(crate) fn echo(capacity: usize, workers: usize) -> Echo {
+    TaskQueue::new(
+        |attempt: &Attempt<'_, u32>| Ok(attempt.payload),
+        QueueOptions::new(capacity, workers),
+    )
+    .unwrap()
+}
 
 /// A queue of one worker, which is held at the gate with a task of payload 0
 /// that comes before all others. Every handler passes the gate.
