@@ -11,9 +11,9 @@
 use crate::contain::discard;
 use crate::sync::{self, Mutex, Receiver, Sender};
 
+/// Aligned so that workers on other cores fetch no line of it that somebody else writes.
+#[repr(align(128))]
 pub(crate) struct Outbox<T> {
-    /// Never changes.
-    keeps: bool,
     contents: Mutex<Contents<T>>,
 }
 
@@ -51,17 +51,16 @@ pub(crate) enum Abandoned<T> {
 impl<T> Outbox<T> {
     /// Keeps results until they are taken.
     pub(crate) fn new() -> Self {
-        Self::with(true, Sink::List(Vec::new()))
+        Self::with(Sink::List(Vec::new()))
     }
 
     /// Keeps nothing.
     pub(crate) fn discarding() -> Self {
-        Self::with(false, Sink::Nowhere)
+        Self::with(Sink::Nowhere)
     }
 
-    fn with(keeps: bool, sink: Sink<T>) -> Self {
+    fn with(sink: Sink<T>) -> Self {
         Self {
-            keeps,
             contents: Mutex::new(Contents {
                 sink,
                 receiver: None,
@@ -70,16 +69,8 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Whether anybody may ever get to see a result.
-    pub(crate) fn keeps(&self) -> bool {
-        self.keeps
-    }
-
     #[inline]
     pub(crate) fn put(&self, result: T) -> Put<T> {
-        if !self.keeps {
-            return Put::Unwanted(result);
-        }
         let mut contents = self.contents.lock();
         match &mut contents.sink {
             Sink::List(list) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::contain::{discard, report};
 use crate::entry::Entry;
 use crate::job::{Job, Progress};
+use crate::options::ResultsPolicy;
 use crate::outbox::{Outbox, Put};
 use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::PublishAborted;
@@ -20,6 +21,8 @@ use crate::task::{Task, TaskId};
 /// as long as there is something to cancel. With the last of them the results end.
 pub(crate) struct Publisher<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
+    /// Never changes. If not, the outbox need not be asked.
+    keeps_results: bool,
     /// Set once results go to a stream.
     stream: OnceLock<Sender<WorkerResult<P, R, E>>>,
 }
@@ -32,15 +35,17 @@ impl<P, R, E> Drop for Publisher<P, R, E> {
 }
 
 impl<P, R, E> Publisher<P, R, E> {
-    pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>) -> Self {
+    pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>, policy: ResultsPolicy) -> Self {
         Self {
             outbox,
+            keeps_results: policy == ResultsPolicy::Keep,
             stream: OnceLock::new(),
         }
     }
 
+    /// Whether anybody may ever get to see a result.
     pub(crate) fn keeps_results(&self) -> bool {
-        self.outbox.keeps()
+        self.keeps_results
     }
 
     /// Publishes the one result of a task that succeeded, and says how to settle it.
@@ -88,6 +93,9 @@ impl<P, R, E> Publisher<P, R, E> {
 
     #[inline]
     fn put(&self, result: WorkerResult<P, R, E>) {
+        if !self.keeps_results {
+            return discard_unwanted(result);
+        }
         if let Some(stream) = self.stream.get() {
             return Self::send(stream, result);
         }

@@ -150,7 +150,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
             ResultsPolicy::Keep => Outbox::new(),
             ResultsPolicy::Discard => Outbox::discarding(),
         });
-        let publisher = Arc::new(Publisher::new(Arc::clone(&outbox)));
+        let publisher = Arc::new(Publisher::new(Arc::clone(&outbox), options.results));
         let shared = Arc::new(Shared::new(&options, Arc::clone(&publisher) as _));
         let worker = Arc::new(Worker {
             shared: Arc::clone(&shared),
