@@ -81,10 +81,9 @@ impl<P, R, E> Publisher<P, R, E> {
             TaskError::Aborted => Settled::Aborted,
         };
         let task_id = task.accepted_id().clone();
-        let task = Box::new(task);
         self.put(WorkerResult {
             task_id,
-            outcome: Err(Failure { task, error }),
+            outcome: Err(Box::new(Failure { task, error })),
             attempts,
             duration,
         });
@@ -154,7 +153,8 @@ fn report_failure<P, R, E>(result: &WorkerResult<P, R, E>) {
 pub(crate) fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
     match result.outcome {
         Ok(value) => discard(value),
-        Err(Failure { task, error }) => {
+        Err(failure) => {
+            let Failure { task, error } = *failure;
             discard(task.payload);
             discard(error);
         }

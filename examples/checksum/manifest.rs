@@ -42,7 +42,8 @@ impl Collected {
                     self.bytes += bytes;
                 }
             }
-            Err(Failure { task, error, .. }) => {
+            Err(failure) => {
+                let Failure { task, error, .. } = *failure;
                 self.progress.done();
                 let (name, attempts) = (task.payload.into_inner(), result.attempts);
                 self.fail(name, format_args!("{error} (attempts: {attempts})"));

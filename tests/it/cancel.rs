@@ -23,7 +23,7 @@ fn aborted<R, E>(result: WorkerResult<u32, R, E>, attempts: u32) -> Task<u32> {
     };
     assert!(failure.error.is_aborted());
     assert_eq!(failure.task.id(), Some(&result.task_id));
-    *failure.task
+    failure.task
 }
 
 #[test]

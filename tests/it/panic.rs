@@ -117,7 +117,7 @@ fn a_panicked_task_is_handed_back() {
         queue.submit(task.clone()).unwrap();
         let failure = queue.drain().remove(0).outcome.unwrap_err();
         assert!(failure.error.is_panicked());
-        assert_eq!(*failure.task, task);
+        assert_eq!(failure.task, task);
     });
 }
 

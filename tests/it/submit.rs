@@ -165,7 +165,7 @@ fn a_failure_holds_the_task_as_it_was_accepted() {
         queue.submit(odd_task()).unwrap();
         let result = queue.drain().remove(0);
         assert_eq!(result.attempts, 3);
-        assert_eq!(*result.outcome.unwrap_err().task, odd_task());
+        assert_eq!(result.outcome.unwrap_err().task, odd_task());
     });
 }
 
