@@ -6,8 +6,8 @@ use std::sync::Arc;
 use shuttle::thread;
 use taskshelf::model::advance;
 use taskshelf::{
-    Attempt, Backoff, Failure, QueueOptions, RetryWaits, Stats, SubmitError, Submitted, Submitter,
-    Task, TaskId, TaskQueue, WorkerResult,
+    Attempt, Backoff, QueueOptions, RetryWaits, Stats, SubmitError, Submitted, Submitter, Task,
+    TaskId, TaskQueue, WorkerResult,
 };
 
 use crate::support::*;
@@ -30,13 +30,13 @@ fn ids(results: &[Outcome]) -> Vec<u32> {
 }
 
 fn is_panicked(result: &Outcome) -> bool {
-    let panicked = |failure: &Failure<_, _>| failure.error.is_panicked();
-    result.outcome.as_ref().is_err_and(panicked)
+    let outcome = result.outcome.as_ref();
+    outcome.is_err_and(|failure| failure.error.is_panicked())
 }
 
 fn is_aborted(result: &Outcome) -> bool {
-    let aborted = |failure: &Failure<_, _>| failure.error.is_aborted();
-    result.outcome.as_ref().is_err_and(aborted)
+    let outcome = result.outcome.as_ref();
+    outcome.is_err_and(|failure| failure.error.is_aborted())
 }
 
 /// The books of a queue that has ended say what its results say.
