@@ -6,6 +6,15 @@ use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
+/// Writes to the log. Loggers are code of the user's as well: a panic in one
+/// is swallowed, for there is nowhere left to report it.
+macro_rules! report {
+    ($level:ident, $($message:tt)+) => {{
+        let _ = $crate::contain::silence(|| ::log::$level!(target: "taskshelf", $($message)+));
+    }};
+}
+pub(crate) use report;
+
 /// Calls `f`; a panic becomes its message.
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     // Unwind safety: what a panic leaves half-done is the user's own, and the
@@ -23,8 +32,7 @@ pub(crate) fn discard<T>(value: T) {
 }
 
 /// The text of a panic. The payload goes through its own destructor, which may
-/// panic in turn; the payload of that panic is leaked, for there is no end to
-/// it otherwise.
+/// panic in turn.
 fn message_of(payload: Box<dyn Any + Send>) -> String {
     let message = if let Some(text) = payload.downcast_ref::<&str>() {
         String::from(*text)
@@ -33,20 +41,23 @@ fn message_of(payload: Box<dyn Any + Send>) -> String {
     } else {
         String::from("the panic has no message")
     };
-    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(second);
+    if !silence(|| drop(payload)) {
+        report!(error, "a destructor panicked: that of a panic's payload");
     }
     message
 }
 
-/// Writes to the log. Loggers are code of the user's as well: a panic in one
-/// is swallowed, for there is nowhere left to report it.
-macro_rules! report {
-    ($level:ident, $($message:tt)+) => {{
-        let _ = $crate::contain::contain(|| ::log::$level!($($message)+));
-    }};
+/// Calls `f`, and swallows a panic. Whether there was none. The payload of a panic in the
+/// destructor of a panic's payload is leaked, for there is no end to it otherwise.
+pub(crate) fn silence(f: impl FnOnce()) -> bool {
+    let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) else {
+        return true;
+    };
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
+    }
+    false
 }
-pub(crate) use report;
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,7 @@
 //!   *accepted = ready + waiting + running + settled* in every snapshot.
 //! - The greatest priority first; equal priorities in the order accepted.
 //! - No code of yours runs under the queue's lock: no handler, backoff,
-//!   destructor or logger.
+//!   destructor or logger. (A global allocator does, and must not use a queue.)
 //! - A panic of yours on a worker is contained: the worker lives on. (That needs
 //!   `panic = "unwind"`, which is the default. The process's panic hook is called
 //!   all the same. In the destructor of a thread-local no panic can be contained: it
@@ -49,7 +49,7 @@
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
 //!
-//! What is said in the log ([`log`]):
+//! What is said in the log ([`log`], with the target `taskshelf`):
 //!
 //! | level | what |
 //! | --- | --- |

@@ -32,8 +32,8 @@ pub enum ResultsPolicy {
     Keep,
     /// They are dropped as soon as they are counted, for queues that live for
     /// months; [`stats`](crate::TaskQueue::stats) still tells how many there
-    /// were, and the log which tasks failed for good (a warning each). `drain` returns
-    /// an empty list.
+    /// were, and the log which tasks failed for good (a warning each, unless they were
+    /// aborted). `drain` returns an empty list.
     Discard,
 }
 
@@ -158,8 +158,9 @@ impl QueueOptions {
     }
 
     /// The size of each worker's stack in bytes; by default that of
-    /// [`std::thread`]. A task is moved from hand to hand: what takes many kilobytes had
-    /// better lie in a box.
+    /// [`std::thread`], 2 MiB. A task is moved from hand to hand, and in a debug build there
+    /// are some fifty of them on the stack: a payload, a value or an error of more than
+    /// 20 kB had better lie in a box.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

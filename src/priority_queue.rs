@@ -30,13 +30,14 @@ use crate::state::NotTaken;
 /// runs empty keeps its memory if that is room for no more than 1024 items, and
 /// otherwise gives all of it back. Beyond eight priorities, new ones share one
 /// structure, for which the same holds. No code of the item's (its destructor,
-/// say) runs under the queue's lock.
+/// say) runs under the queue's lock. What is left in a queue that is dropped is dropped as
+/// the items of a `Vec` are; [`abort`](Self::abort) hands it out.
 ///
 /// Priorities are strict: as long as more important items keep coming, less
 /// important ones wait. Threads that wait, though, are served in turn. Others that come
 /// just when there is room, or an item, may get ahead of them, but no more than 16,384
 /// in a row: after that, room and items are kept for the threads that wait, and a `try_`
-/// form may report full beside room, or empty beside items.
+/// form may report full beside room, or empty beside items. (A batch counts as one.)
 ///
 /// # Examples
 ///
@@ -206,12 +207,11 @@ impl<T> PriorityQueue<T> {
                 .offer_all(&mut chunk, terms, |_, _| (), || false);
             accepted += size - chunk.len();
             if pushed.is_err() {
-                chunks.finish();
-                let rest = chunk.collect();
+                let rest = chunks.finish(chunk.collect());
                 return Err(PushAllError { accepted, rest });
             }
         }
-        chunks.finish();
+        chunks.finish(Vec::<T>::new());
         Ok(accepted)
     }
 
@@ -469,8 +469,11 @@ impl<T> RefUnwindSafe for PriorityQueue<T> {}
 
 impl<T> fmt::Debug for PriorityQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.monitor.snapshot();
         f.debug_struct("PriorityQueue")
-            .field("len", &self.len())
+            .field("ready", &stats.ready)
+            .field("waiting", &stats.waiting)
+            .field("leased", &stats.running)
             .field("capacity", &self.capacity)
             .field("is_closed", &self.is_closed())
             .finish_non_exhaustive()

@@ -69,7 +69,7 @@ impl<P> Submitter<P> {
     ///
     /// Submitters that have to wait are let in in the order in which they came, whatever the
     /// priority of their tasks, though others that come just when there is room may get
-    /// ahead, 16,384 in a row at the most. (What handlers
+    /// ahead, 16,384 in a row at the most (a batch counts as one). (What handlers
     /// [submit](crate::Attempt::submit) goes in ahead of all of them, for as long as they
     /// do.) In a queue with a capacity of 256 or more a free slot may wait for a
     /// millisecond, or until half of the queue is free, before somebody who sleeps is
@@ -161,7 +161,8 @@ impl<P> Submitter<P> {
     /// to become of an earlier one, and one that trickles keeps up to 63 of them from
     /// the workers. If the iterator panics, what it had yielded is
     /// submitted before the panic goes on; what is refused then is lost with it. A panic
-    /// of the iterator's destructor is logged, and goes no further.
+    /// of the iterator's destructor is logged, and goes no further. Tasks that the strategy
+    /// drops are kept until this returns: do not let an endless iterator meet a full queue.
     ///
     /// # Errors
     ///
@@ -212,16 +213,15 @@ impl<P> Submitter<P> {
                 Ok(_) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),
                 Err(why) => {
-                    chunks.finish();
                     return Err(SubmitAllError {
                         accepted,
                         error: self.shared.submit_error(why, Task::new(())),
-                        rest: dropped,
+                        rest: chunks.finish(dropped),
                     });
                 }
             }
         }
-        chunks.finish();
+        let dropped = chunks.finish(dropped);
         Ok(SubmittedAll { accepted, dropped })
     }
 

@@ -50,7 +50,8 @@ use crate::worker::Worker;
 /// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log |
 ///
 /// New tasks are those from outside: what handlers [submit](Attempt::submit) is accepted
-/// until the queue is cancelled.
+/// until the queue is cancelled. A queue that was built while its thread unwound, by a
+/// destructor, is drained in any case.
 ///
 /// A thread cannot be killed: for a handler that never returns, `drain`,
 /// `abort` and drop wait for ever, and `drain_timeout` hands the queue back. A
@@ -88,6 +89,9 @@ pub struct TaskQueue<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
     /// Empty once they have been joined, or left alone.
     workers: Vec<JoinHandle<()>>,
+    /// Whether it was built while its thread was unwinding, by a destructor: that panic is
+    /// no reason to abort it.
+    built_unwinding: bool,
 }
 
 impl<P, R, E> TaskQueue<P, R, E> {
@@ -96,7 +100,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// The handler is shared by all of them and lives as long as they do: what it borrows
     /// must be `'static`, or shared in an `Arc`. A closure that calls methods of the payload
     /// needs its type, `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to
-    /// a name first. One that never fails says of which type its
+    /// a name first. One that never fails, or only by `?`, says of which type its
     /// errors would be: `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
@@ -191,6 +195,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
             submitter: Submitter::new(shared),
             outbox,
             workers,
+            built_unwinding: thread::panicking(),
         })
     }
 
@@ -282,6 +287,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// it ends with the last result. Each result goes to one taker: what is
     /// received here is not returned by `drain`. With
     /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start.
+    ///
+    /// The receiver is crossbeam's, of version 0.5: its `select!` macro works with it.
     ///
     /// Until the first call results are kept in a list. That call moves them to the
     /// stream, and no result is published meanwhile: call it early.
@@ -518,7 +525,7 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
                 "a queue was dropped on its own worker: its threads finish by themselves"
             );
         } else {
-            if thread::panicking() {
+            if thread::panicking() && !self.built_unwinding {
                 self.shared().cancel();
             } else {
                 self.shared().monitor.close();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, ResultsPolicy, Submitter, TaskQueue};
 
 use crate::support::{
-    Count, Counted, Echo, Gate, Live, Recorder, blocked, gated, gated_with, on_log, sorted_values,
-    until, values, within_seconds,
+    Count, Counted, Echo, Gate, Live, Recorder, blocked, echo, gated, gated_with, on_log,
+    sorted_values, until, values, within_seconds,
 };
 
 #[test]
@@ -226,6 +226,35 @@ fn drop_drops_every_payload_and_result_once() {
         queue.submit_all((0..100).map(|_| payloads.one())).unwrap();
         drop(queue);
         assert_eq!((payloads.drops(), values.drops()), (100, 100));
+    });
+}
+
+/// The panic is none of its own.
+#[test]
+fn a_queue_that_a_destructor_builds_while_unwinding_finishes_its_tasks() {
+    struct Cleaner(Recorder<usize>);
+
+    impl Drop for Cleaner {
+        fn drop(&mut self) {
+            assert!(thread::panicking());
+            let queue = echo(8, 1);
+            queue.submit_all([1, 2, 3]).unwrap();
+            let submitter = queue.submitter();
+            drop(queue);
+            self.0
+                .note(usize::try_from(submitter.stats().succeeded).unwrap());
+        }
+    }
+
+    within_seconds(|| {
+        let succeeded = Recorder::new();
+        let noted = succeeded.clone();
+        let panic = catch_unwind(AssertUnwindSafe(move || {
+            let _cleaner = Cleaner(noted);
+            panic!("the owner gives up");
+        }));
+        assert!(panic.is_err());
+        assert_eq!(succeeded.events(), [3]);
     });
 }
 

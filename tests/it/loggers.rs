@@ -1,6 +1,7 @@
 //! What is logged for want of another way out, and a logger that panics: the panic
 //! goes no further, and changes nothing.
 
+use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -19,6 +20,61 @@ use crate::support::{
 fn assert_all_the_same(threads: &Recorder<ThreadId>) {
     let threads = threads.events();
     assert!(threads.iter().all(|thread| *thread == threads[0]));
+}
+
+#[test]
+fn every_destructor_that_panics_is_logged() {
+    within_seconds(|| {
+        let live = Live::default();
+        let lines = Recorder::new();
+        let (noted, maker) = (lines.clone(), live.clone());
+        let handler = move |attempt: &Attempt<'_, Counted>| {
+            let noted = noted.clone();
+            on_log(move |level, text| noted.note((level, text.to_owned())));
+            match attempt.number() {
+                1 => panic_any(maker.bomb()),
+                2 => Err(maker.bomb()),
+                _ => Ok(()),
+            }
+        };
+        let options = QueueOptions::new(8, 1)
+            .max_retries(2)
+            .backoff(Backoff::none());
+        let queue = TaskQueue::new(handler, options).unwrap();
+        queue.submit(live.bomb()).unwrap();
+        assert_eq!(queue.drain().len(), 1);
+        let errors = lines
+            .events()
+            .into_iter()
+            .filter(|(level, _)| *level == Level::Error);
+        let texts: Vec<String> = errors.map(|(_, text)| text).collect();
+        let of_its_own = "a destructor panicked: a bomb went off";
+        let of_a_panic = "a destructor panicked: that of a panic's payload";
+        assert_eq!(texts, [of_a_panic, of_its_own, of_its_own]);
+        assert_eq!((live.drops(), live.drops_in_unwinding()), (3, 0));
+    });
+}
+
+/// Nor does it matter what it panics with, and how often.
+#[test]
+fn a_logger_may_panic_with_a_bomb() {
+    within_seconds(|| {
+        let live = Live::default();
+        let times = Count::new();
+        let (counted, maker) = (times.clone(), live.clone());
+        let handler = move |_: &Attempt<'_, ()>| -> Result<(), ()> {
+            let (counted, maker) = (counted.clone(), maker.clone());
+            on_log(move |_, _| {
+                counted.add();
+                panic_any(maker.bomb());
+            });
+            panic_any(live.bomb())
+        };
+        let queue = TaskQueue::new(handler, QueueOptions::new(8, 1).max_retries(0)).unwrap();
+        queue.submit(()).unwrap();
+        assert_eq!(queue.drain().len(), 1);
+        assert_eq!(times.get(), 1);
+    });
 }
 
 #[test]

@@ -214,6 +214,22 @@ fn push_all_contains_the_panic_of_an_iterators_destructor() {
 }
 
 #[test]
+fn items_lost_with_a_panicking_iterator_may_panic_when_they_are_dropped() {
+    within_seconds(|| {
+        let live = Live::default();
+        let queue = PriorityQueue::new(1000);
+        queue.close();
+        let items = (0..).map(|n| {
+            assert!(n < 5, "no more");
+            (0, live.bomb())
+        });
+        let panic = catch_unwind(AssertUnwindSafe(|| queue.push_all(items))).unwrap_err();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "no more");
+        assert_eq!((live.drops(), live.drops_in_unwinding()), (5, 0));
+    });
+}
+
+#[test]
 fn push_all_runs_its_iterator_outside_the_lock() {
     within_seconds(|| {
         let queue = PriorityQueue::new(1000);

@@ -12,7 +12,8 @@ thread_local! {
     static LOG_HOOK: RefCell<Option<LogHook>> = const { RefCell::new(None) };
 }
 
-/// The test binary's logger: does nothing on a thread that has no hook.
+/// The test binary's logger: does nothing on a thread that has no hook, nor for other
+/// targets than that of the library.
 struct Relay;
 
 impl log::Log for Relay {
@@ -21,6 +22,9 @@ impl log::Log for Relay {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        if record.target() != "taskshelf" {
+            return;
+        }
         let hook = LOG_HOOK.try_with(|hook| hook.take()).ok().flatten();
         if let Some(hook) = hook {
             let called = panic::catch_unwind(AssertUnwindSafe(|| {
