@@ -141,7 +141,7 @@ impl Backoff {
 
     /// The delay after the n-th failed attempt, `n` from 1. With jitter this is the delay of
     /// a task with the number 0, which no queue accepts: the tasks of a queue have others.
-    /// Without a seed it is the same at every call all the same.
+    /// It is the same at every call, without a seed as well.
     ///
     /// # Panics
     ///

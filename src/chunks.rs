@@ -45,17 +45,17 @@ impl<I: Iterator> Chunks<I> {
         (!chunk.is_empty()).then(|| chunk.into_iter())
     }
 
-    /// Lets go of the iterator, and hands back what is to be handed back. A panic of the
-    /// iterator's destructor goes no further, for it would take that along.
+    /// Lets go of the iterator. A panic of its destructor goes no further, for it would
+    /// take along what was refused and is to be handed back.
     ///
-    /// A panic of the iterator itself goes on, and that is lost: dropped before and not by
-    /// the unwinding, where a second panic would end the process.
-    pub(crate) fn finish<T>(self, back: Vec<T>) -> Vec<T> {
+    /// A panic of the iterator itself goes on, and what was refused is lost with it: it is
+    /// dropped before, one by one, for a second panic in the unwinding would end the process.
+    pub(crate) fn finish<T>(self, refused: Vec<T>) -> Vec<T> {
         discard(self.items);
         if let Some(payload) = self.panic {
-            back.into_iter().for_each(discard);
+            refused.into_iter().for_each(discard);
             panic::resume_unwind(payload);
         }
-        back
+        refused
     }
 }
