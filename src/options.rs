@@ -159,8 +159,8 @@ impl QueueOptions {
 
     /// The size of each worker's stack in bytes; by default that of
     /// [`std::thread`], 2 MiB. A task is moved from hand to hand, and in a debug build there
-    /// are some fifty of them on the stack: a payload, a value or an error of more than
-    /// 20 kB had better lie in a box.
+    /// is a copy of it on the stack for each: 2 MiB do for a payload and an error of 20 kB
+    /// each, and not of 30 kB. What is as large had better lie in a box.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

@@ -87,10 +87,9 @@ pub(crate) struct Sleepers<W> {
     lines: Box<Lines<W>>,
 }
 
-#[repr(C)]
 struct Lines<W> {
     /// What everybody has been called for who must be; nothing if the lines have changed
-    /// since. As long as it is as it was, nothing of the lines is looked at or written.
+    /// since. While this is how things stand no line is looked at or written.
     called_for: Option<Outlook>,
     work: Line<W>,
     space: Line<W>,

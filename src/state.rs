@@ -74,7 +74,8 @@ pub(crate) enum NotTaken {
 ///
 /// Laid out by hand: what every operation writes comes first, beside the lock, and then
 /// the levels that it goes to; for each cache line that the next thread has to fetch
-/// makes the critical section longer. The levels begin the second line.
+/// makes the critical section longer. The second line begins with the bits of the levels
+/// and the first of them, which are wanted together.
 #[repr(C)]
 pub(crate) struct State<T, W> {
     phase: Phase,
@@ -97,7 +98,7 @@ pub(crate) struct State<T, W> {
     refused: u64,
 }
 
-// Of the first line the lock takes a word, and the number of what is ready another.
+// In the first line the lock comes before this, and the number of what is ready after it.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(mem::offset_of!(State<u8, u8>, ready) == 64 - 2 * size_of::<usize>());
 

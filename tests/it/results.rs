@@ -27,6 +27,30 @@ fn results_end_after_close() {
 }
 
 #[test]
+fn results_can_be_selected_among_other_channels() {
+    within_seconds(|| {
+        let queue = echo(4, 2);
+        let (results, (tick, ticks)) = (queue.results(), crossbeam_channel::unbounded());
+        queue.submit_all(0..10).unwrap();
+        queue.close();
+        let (mut received, mut ticked) = (Vec::new(), 0);
+        tick.send(()).unwrap();
+        loop {
+            crossbeam_channel::select! {
+                recv(results) -> result => match result {
+                    Ok(result) => received.push(result),
+                    Err(_) => break,
+                },
+                recv(ticks) -> now => ticked += usize::from(now.is_ok()),
+            }
+        }
+        ticked += ticks.try_iter().count();
+        assert_eq!(sorted_values(received), (0..10).collect::<Vec<_>>());
+        assert_eq!(ticked, 1);
+    });
+}
+
+#[test]
 fn results_do_not_end_before_close() {
     within_seconds(|| {
         let queue = echo(8, 1);

@@ -10,8 +10,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    Counted, Gate, Live, STRATEGIES, blocked, echo, full, gated, number, odd_task, sorted_values,
-    values, within_seconds,
+    Counted, Gate, Live, blocked, echo, full, gated, number, odd_task, sorted_values, values,
+    within_seconds,
 };
 
 #[test]
@@ -278,61 +278,32 @@ fn an_iterator_that_panics_when_it_is_dropped_takes_no_task_along() {
     });
 }
 
-/// What is lost with a panicking iterator is dropped before the panic goes on, where the
-/// next would end the process.
+/// What is refused is dropped before the panic of the iterator goes on: in the unwinding
+/// another would end the process.
 #[test]
 fn tasks_lost_with_a_panicking_iterator_may_panic_when_they_are_dropped() {
-    for strategy in STRATEGIES {
+    for (closes, yielded) in [(true, 5), (false, 5), (false, 100)] {
         within_seconds(move || {
+            let (queue, gate) = full_and_dropping();
+            if closes {
+                queue.close();
+            }
             let live = Live::default();
-            let queue = TaskQueue::new(
-                |_: &Attempt<'_, Counted>| Ok::<_, ()>(()),
-                QueueOptions::new(1, 1).backpressure(strategy),
-            )
-            .unwrap();
-            queue.close();
-            let tasks = (0..70).map(|n| {
-                assert!(n < 66, "out of tasks");
-                live.bomb()
-            });
-            let panic = catch_unwind(AssertUnwindSafe(|| queue.submit_all(tasks)));
-            // The first chunk is refused, and handed back.
-            let refused = panic.unwrap().unwrap_err();
-            assert_eq!((refused.rest.len(), live.count()), (64, 64));
-            live.disarm();
-            drop(refused);
-
-            let bombs = Live::default();
-            let tasks = (0..70).map(|n| {
-                assert!(n < 5, "out of tasks");
-                bombs.bomb()
+            let tasks = (0..).map(|n| {
+                assert!(n < yielded, "out of tasks");
+                Some(live.bomb())
             });
             let panic = catch_unwind(AssertUnwindSafe(|| queue.submit_all(tasks))).unwrap_err();
             assert_eq!(*panic.downcast::<&str>().unwrap(), "out of tasks");
-            assert_eq!((bombs.drops(), bombs.drops_in_unwinding()), (5, 0));
+            assert_eq!((live.drops(), live.drops_in_unwinding()), (yielded, 0));
+            gate.open();
+            assert_eq!(queue.drain().len(), 2);
         });
     }
 }
 
-#[test]
-fn tasks_dropped_before_an_iterator_panics_may_panic_when_they_are_dropped() {
-    within_seconds(|| {
-        let (queue, gate) = full_of_bombs_at_a_gate();
-        let bombs = Live::default();
-        let tasks = (0..).map(|n| {
-            assert!(n < 100, "out of tasks");
-            Some(bombs.bomb())
-        });
-        let panic = catch_unwind(AssertUnwindSafe(|| queue.submit_all(tasks))).unwrap_err();
-        assert_eq!(*panic.downcast::<&str>().unwrap(), "out of tasks");
-        assert_eq!((bombs.drops(), bombs.drops_in_unwinding()), (100, 0));
-        gate.open();
-        assert_eq!(queue.drain().len(), 2);
-    });
-}
-
-/// Full, with a worker that is held at the gate, and drops what does not fit.
-fn full_of_bombs_at_a_gate() -> (TaskQueue<Option<Counted>, (), ()>, Gate) {
+/// Full of tasks that hold nothing, with a worker at the gate; drops what does not fit.
+fn full_and_dropping() -> (TaskQueue<Option<Counted>, (), ()>, Gate) {
     let gate = Gate::new();
     let held = gate.clone();
     let queue = TaskQueue::new(
