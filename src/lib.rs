@@ -71,7 +71,7 @@
 //   task, backoff, result, error, options, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   entry           an item, its priority, and how often it came back
-//   returns, levels, tree, heap              stable priority order
+//   returns, levels, slots, tree, heap       stable priority order
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
@@ -112,6 +112,7 @@ mod result;
 mod returns;
 mod shared;
 mod sleepers;
+mod slots;
 mod state;
 mod stats;
 mod submitter;
