@@ -21,8 +21,8 @@ use crate::task::{Task, TaskId};
 /// as long as there is something to cancel. With the last of them the results end.
 pub(crate) struct Publisher<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
-    /// Never changes. If not, the outbox need not be asked.
-    keeps_results: bool,
+    /// What it does not keep goes past the outbox.
+    policy: ResultsPolicy,
     /// Set once results go to a stream.
     stream: OnceLock<Sender<WorkerResult<P, R, E>>>,
 }
@@ -38,14 +38,14 @@ impl<P, R, E> Publisher<P, R, E> {
     pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>, policy: ResultsPolicy) -> Self {
         Self {
             outbox,
-            keeps_results: policy == ResultsPolicy::Keep,
+            policy,
             stream: OnceLock::new(),
         }
     }
 
-    /// Whether anybody may ever get to see a result.
-    pub(crate) fn keeps_results(&self) -> bool {
-        self.keeps_results
+    /// Whether anybody may ever get to see a result, and how long its task took.
+    pub(crate) fn keeps_any(&self) -> bool {
+        self.policy != ResultsPolicy::Discard
     }
 
     /// Publishes the one result of a task that succeeded, and says how to settle it.
@@ -92,7 +92,12 @@ impl<P, R, E> Publisher<P, R, E> {
 
     #[inline]
     fn put(&self, result: WorkerResult<P, R, E>) {
-        if !self.keeps_results {
+        let keeps = match self.policy {
+            ResultsPolicy::Keep => true,
+            ResultsPolicy::KeepFailures => result.outcome.is_err(),
+            ResultsPolicy::Discard => false,
+        };
+        if !keeps {
             return discard_unwanted(result);
         }
         if let Some(stream) = self.stream.get() {

@@ -151,7 +151,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
         }
 
         let outbox = Arc::new(match options.results {
-            ResultsPolicy::Keep => Outbox::new(),
+            ResultsPolicy::Keep | ResultsPolicy::KeepFailures => Outbox::new(),
             ResultsPolicy::Discard => Outbox::discarding(),
         });
         let publisher = Arc::new(Publisher::new(Arc::clone(&outbox), options.results));

@@ -76,9 +76,7 @@ where
         let mut last: Option<Published> = None;
         loop {
             let now = || match last {
-                Some(Published { ended, .. }) if self.publisher.keeps_results() => {
-                    sync::recent(ended)
-                }
+                Some(Published { ended, .. }) if self.publisher.keeps_any() => sync::recent(ended),
                 _ => sync::now(),
             };
             let settled = last.map(|l| l.settled);
@@ -100,7 +98,7 @@ where
     /// the clock for them.
     #[inline]
     fn timestamp(&self) -> Instant {
-        match self.publisher.keeps_results() {
+        match self.publisher.keeps_any() {
             true => sync::timestamp(),
             false => self.built,
         }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskQueue};
+use taskshelf::{
+    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskError, TaskQueue,
+};
 
 use crate::support::{
     BOTH_WAITS, Counted, Echo, Gate, HOUR, Live, Recorder, asleep, blocked, echo, full, gated,
@@ -252,6 +254,55 @@ fn discard_keeps_no_aborted_results() {
         assert_eq!(queue.stats().aborted, 2);
         gate.open();
         assert_eq!(queue.abort(), []);
+    });
+}
+
+#[test]
+fn keep_failures_keeps_what_did_not_succeed_and_lets_go_of_values() {
+    within_seconds(|| {
+        for streamed in [false, true] {
+            let values = Live::default();
+            let makes = values.clone();
+            let queue = TaskQueue::new(
+                move |attempt: &Attempt<'_, u32>| match attempt.payload {
+                    1 => Err("no"),
+                    2 => panic!("ouch"),
+                    4 => {
+                        attempt.submit(5).unwrap();
+                        attempt.submitter().cancel();
+                        Ok(makes.one())
+                    }
+                    _ => Ok(makes.one()),
+                },
+                QueueOptions::new(8, 1)
+                    .max_retries(0)
+                    .results(ResultsPolicy::KeepFailures),
+            )
+            .unwrap();
+            let results = streamed.then(|| queue.results());
+            queue.submit_all([0, 1, 2, 3, 4]).unwrap();
+            queue.wait_idle();
+            assert_eq!((values.count(), values.drops()), (0, 3));
+            let succeeded = queue.stats().succeeded;
+            let kept = match results {
+                Some(results) => {
+                    queue.close();
+                    results.iter().collect()
+                }
+                None => queue.drain(),
+            };
+            assert_eq!(succeeded, 3);
+            let failures = kept.into_iter().map(|result| {
+                let failure = result.outcome.err().unwrap();
+                (failure.task.payload, failure.error)
+            });
+            let expected = [
+                (1, TaskError::Failed("no")),
+                (2, TaskError::Panicked("ouch".into())),
+                (5, TaskError::Aborted),
+            ];
+            assert_eq!(failures.collect::<Vec<_>>(), expected);
+        }
     });
 }
 

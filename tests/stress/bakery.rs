@@ -396,9 +396,10 @@ fn bake(mut random: Random) {
         BackpressureStrategy::Error,
     ];
     let strategy = random.pick(&strategies);
-    let policy = match random.chance(15) {
-        true => ResultsPolicy::Discard,
-        false => ResultsPolicy::Keep,
+    let policy = match random.below(8) {
+        0 => ResultsPolicy::Discard,
+        1 => ResultsPolicy::KeepFailures,
+        _ => ResultsPolicy::Keep,
     };
     let bakery = Arc::new(Bakery {
         live: Live::default(),
@@ -424,7 +425,7 @@ fn bake(mut random: Random) {
     let submitter = queue.submitter();
     assert!(bakery.submitter.set(queue.submitter()).is_ok());
     let mut results = Vec::new();
-    let mut complete = policy == ResultsPolicy::Keep;
+    let mut kept = Some(policy);
     thread::scope(|scope| {
         // Those who submit to a large queue find it full, and have to wait until
         // there is much room.
@@ -497,14 +498,14 @@ fn bake(mut random: Random) {
         bakery.look(&submitter);
         match end(queue, &bakery, &mut random) {
             Some(rest) => results.extend(rest),
-            None => complete = false,
+            None => kept = None,
         }
         for taker in takers {
             results.extend(taker.join().unwrap());
         }
     });
     no_thread_is_left(&prefix);
-    check(&bakery, &submitter, results, complete);
+    check(&bakery, &submitter, results, kept);
 }
 
 /// The caller may drop it now.
@@ -551,8 +552,13 @@ fn fate(result: &Outcome) -> (u64, Fate) {
     (key, Fate { id, outcome })
 }
 
-/// `complete`: whether every result was received.
-fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>, complete: bool) {
+/// `kept`: by which policy, if every result that was kept was received.
+fn check(
+    bakery: &Bakery,
+    submitter: &Submitter<Payload>,
+    results: Vec<Outcome>,
+    kept: Option<ResultsPolicy>,
+) {
     let books = std::mem::take(&mut *bakery.books.lock().unwrap());
     let calls = std::mem::take(&mut *bakery.calls.lock().unwrap());
     assert!(submitter.is_closed());
@@ -575,7 +581,7 @@ fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>,
         let told = accepted.get(key).expect("only accepted tasks have results");
         assert!(told.as_ref().is_none_or(|id| *id == fate.id));
     }
-    if complete {
+    if kept == Some(ResultsPolicy::Keep) {
         assert_eq!(
             fates.len(),
             accepted.len(),
@@ -590,18 +596,20 @@ fn check(bakery: &Bakery, submitter: &Submitter<Payload>, results: Vec<Outcome>,
     let stats = submitter.stats();
     assert_eq!((stats.ready, stats.waiting, stats.running), (0, 0, 0));
     assert_eq!(stats.accepted, books.accepted.len() as u64);
-    if complete {
+    if let Some(policy) = kept {
         for (outcome, settled) in [
             ("succeeded", stats.succeeded),
             ("failed", stats.failed),
             ("panicked", stats.panicked),
             ("aborted", stats.aborted),
         ] {
-            let count = fates
-                .values()
-                .filter(|fate| fate.outcome == outcome)
-                .count();
-            assert_eq!(settled, count as u64, "{outcome}");
+            let received = fates.values().filter(|fate| fate.outcome == outcome);
+            let expected = match policy {
+                ResultsPolicy::Keep => settled,
+                ResultsPolicy::KeepFailures if outcome != "succeeded" => settled,
+                _ => 0,
+            };
+            assert_eq!(received.count() as u64, expected, "{outcome}");
         }
     }
     let retries: u64 = calls.values().map(|&calls| u64::from(calls) - 1).sum();
