@@ -15,8 +15,9 @@ use crate::state::Door;
 use crate::submitter::Submitter;
 use crate::task::{Task, TaskId};
 
-/// One call of the handler for one task. Derefs to the [`Task`], of which
-/// [`retries`](Task::retries) is what was set for this task alone, if anything was.
+/// One call of the handler for one task. Derefs to the [`Task`]: `attempt.payload`,
+/// `attempt.priority`. (`attempt.retries` is what was set for this task alone, if anything
+/// was.)
 ///
 /// It stays on its worker's thread. Threads that help the handler borrow
 /// `&attempt.payload`, if it is `Sync`, and take a [`cancel_token`](Self::cancel_token)
@@ -91,7 +92,8 @@ impl<'a, P> Attempt<'a, P> {
         self.number
     }
 
-    /// Whether the task has no retries left.
+    /// Whether the task has no retries left. If not, this may still be the last attempt:
+    /// after [`permanent`](Self::permanent), or once the queue is cancelled.
     pub fn is_last(&self) -> bool {
         self.number > self.retries
     }
@@ -139,8 +141,8 @@ impl<'a, P> Attempt<'a, P> {
     /// A submitter for threads that help this handler, or for what outlives it.
     ///
     /// What it submits comes from outside: it waits for room, and a queue that is closed
-    /// refuses it. A handler that waits for a thread that waits for room waits for itself
-    /// if all workers do so.
+    /// refuses it. If the handlers of all workers wait for helpers that wait for room, they
+    /// wait for ever.
     pub fn submitter(&self) -> Submitter<P> {
         Submitter::new(Arc::clone(self.shared))
     }
@@ -156,8 +158,8 @@ impl<'a, P> Attempt<'a, P> {
     }
 
     /// Says how long to wait before the next attempt, in place of the backoff,
-    /// and hands the error back. It does not give the task more retries than
-    /// it has.
+    /// and hands the error back. The attempt counts as any that failed: it uses up a retry,
+    /// and the backoff after a later one is that much longer.
     ///
     /// The delay is taken as it is, without the backoff's cap and jitter. One too
     /// long for an [`Instant`](std::time::Instant) ends only when the queue is

@@ -89,8 +89,8 @@ impl Backoff {
         Self::new(Curve::Constant(delay), Duration::MAX)
     }
 
-    /// `base * factor^n` after the n-th failed attempt, with a factor of 2 and
-    /// a cap of 60 s unless they are set.
+    /// `base * factor^n` after the n-th failed attempt, so `base * factor` after the first,
+    /// with a factor of 2 and a cap of 60 s unless they are set.
     pub fn exponential(base: Duration) -> Self {
         let factor = Self::DEFAULT_FACTOR;
         Self::new(Curve::Exponential { base, factor }, Self::DEFAULT_CAP)
@@ -139,9 +139,9 @@ impl Backoff {
         self
     }
 
-    /// The delay after the n-th failed attempt, `n` from 1. With jitter this is the delay of
-    /// a task with the number 0, which no queue accepts: the tasks of a queue have others.
-    /// It is the same at every call, without a seed as well.
+    /// The delay after the n-th failed attempt, `n` from 1, to see what a backoff does. With
+    /// jitter it is one example, the same at every call; each task of a queue has delays of
+    /// its own.
     ///
     /// # Panics
     ///

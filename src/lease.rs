@@ -16,11 +16,14 @@ use crate::waiting::Due;
 /// An item taken from a [`PriorityQueue`](crate::PriorityQueue) that keeps
 /// track of it until the lease ends.
 ///
-/// Dropping the lease says that the work is done, also while unwinding: the
-/// item is dropped first, and then [`join`](crate::PriorityQueue::join) stops
-/// waiting for it. The lease derefs to the item; its own operations are
-/// associated functions, so that they hide none of the item's methods. A lease that is
+/// Dropping the lease says that the work is done: the item is dropped first, and then
+/// [`join`](crate::PriorityQueue::join) stops waiting for it. **That also goes for a panic
+/// and for an early `?`**; to keep the item, put it back with
+/// [`retry_after`](Self::retry_after) before. A lease that is
 /// [forgotten](std::mem::forget) never ends.
+///
+/// The lease derefs to the item; its own operations are associated functions, so that they
+/// hide none of the item's methods.
 ///
 /// A leased item can come back with [`retry_after`](Self::retry_after), so a
 /// closed queue does not end while there are leases, and a thread that holds

@@ -49,7 +49,7 @@
 //! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
 //!   on one of its own workers.
 //!
-//! What is said in the log ([`log`], with the target `taskshelf`):
+//! What is said in the [`log`](https://docs.rs/log), with the target `taskshelf`:
 //!
 //! | level | what |
 //! | --- | --- |

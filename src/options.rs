@@ -3,8 +3,27 @@
 use crate::backoff::Backoff;
 use crate::error::BuildError;
 
-/// What `submit` does while the queue is full: while there is no room, or what room there
-/// is is kept for submitters that wait (once 16,384 others in a row have gone ahead of them).
+/// What `submit` and `submit_all` do while the queue is full.
+///
+/// A queue is also full for newcomers while its room is kept for submitters that wait, once
+/// 16,384 others in a row have gone ahead of them.
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, Submitted, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload + 1),
+///     QueueOptions::new(64, 2).backpressure(BackpressureStrategy::Drop),
+/// )?;
+/// match queue.submit(1)? {
+///     Submitted::Accepted(id) => println!("task {id}"),
+///     Submitted::Dropped(task) => println!("no room for {}", task.payload),
+///     _ => {}
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackpressureStrategy {
@@ -14,7 +33,7 @@ pub enum BackpressureStrategy {
     #[default]
     Block,
     /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped)
-    /// and log a warning. (A logger that submits to the same queue must use `try_submit`,
+    /// and log a warning, one for each call. (A logger that submits to the same queue must use `try_submit`,
     /// which logs nothing.)
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
@@ -59,6 +78,16 @@ pub enum RetryWaits {
 
 /// How a [`TaskQueue`](crate::TaskQueue) is set up: two numbers that every
 /// queue needs, and setters for the rest.
+///
+/// | setter | default |
+/// | --- | --- |
+/// | [`max_retries`](Self::max_retries) | 3, so 4 attempts |
+/// | [`backoff`](Self::backoff) | 0.2 s, doubled with each failure, at most 60 s |
+/// | [`backpressure`](Self::backpressure) | `Block`: `submit` waits for room |
+/// | [`results`](Self::results) | `Keep`, until somebody takes them |
+/// | [`retry_waits`](Self::retry_waits) | `FreeWorker`: in the queue |
+/// | [`thread_name`](Self::thread_name) | `taskshelf` |
+/// | [`stack_size`](Self::stack_size) | 2 MiB |
 ///
 /// # Examples
 ///
@@ -162,9 +191,9 @@ impl QueueOptions {
     }
 
     /// The size of each worker's stack in bytes; by default that of
-    /// [`std::thread`], 2 MiB. A task is moved from hand to hand, and in a debug build there
-    /// is a copy of it on the stack for each: 2 MiB do for a payload and an error of 20 kB
-    /// each, and not of 30 kB. What is as large had better lie in a box.
+    /// [`std::thread`], 2 MiB. A debug build copies a task on the stack many times: a payload
+    /// and an error of 20 kB each fit into 2 MiB, of 30 kB each they overflow it. Put what is
+    /// as large in a [`Box`].
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

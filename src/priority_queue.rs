@@ -356,7 +356,7 @@ impl<T> PriorityQueue<T> {
 
     /// Waits until the queue is idle: nothing ready, nothing waiting for its
     /// time, nothing leased. Returns also if it was idle at any moment since the
-    /// call, even if it was filled again at once.
+    /// call, even if it was filled again at once: so at once if nothing was pushed yet.
     ///
     /// A thread that holds a lease must not call this: it would wait for
     /// itself.
@@ -394,11 +394,12 @@ impl<T> PriorityQueue<T> {
     }
 
     /// A guard that closes the queue when it is dropped, so that a producer that panics,
-    /// or returns early with `?`, does not leave the consumers waiting for ever; nor does a
-    /// consumer that holds one leave the producers waiting. A thread that produces in the scope its consumers run in
-    /// needs one as well: the scope ends when they do. The first of several guards to be dropped
-    /// closes the queue for all: where several producers share a queue, hold one
-    /// guard around the scope that they all run in.
+    /// or returns early with `?`, does not leave the consumers waiting for ever, nor a
+    /// consumer the producers. Where the consumers run in a scope, whoever produces inside
+    /// that scope needs one: it ends only when they do.
+    ///
+    /// The first of several guards to be dropped closes the queue for all. Where several
+    /// producers share a queue, hold one guard around the scope that they all run in.
     ///
     /// # Examples
     ///
@@ -436,7 +437,7 @@ impl<T> PriorityQueue<T> {
 
     // ----- looking ----------------------------------------------------------
 
-    /// How many items are in: ready, or waiting for their time.
+    /// How many items are in: ready, or waiting for their time. What is leased is not.
     pub fn len(&self) -> usize {
         self.monitor.len()
     }

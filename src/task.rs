@@ -7,7 +7,8 @@ use std::sync::Arc;
 /// acceptance.
 ///
 /// Ids are labels. The queue neither checks that they are unique nor looks
-/// anything up by them. Cheap to clone.
+/// anything up by them: a number may be that of another queue's task, or one that somebody
+/// chose. Cheap to clone.
 ///
 /// # Examples
 ///
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskId {
-    /// Unless the submitter chose it, how many tasks the queue had accepted with this one.
+    /// Unless the submitter chose it, its place in the order of acceptance, from 1 on.
     Number(u64),
     /// Chosen by the submitter.
     Name(Arc<str>),

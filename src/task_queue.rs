@@ -50,15 +50,45 @@ use crate::worker::Worker;
 /// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log |
 ///
 /// New tasks are those from outside: what handlers [submit](Attempt::submit) is accepted
-/// until the queue is cancelled. A queue that was built while its thread unwound, by a
-/// destructor, is drained in any case.
+/// until the queue is cancelled.
 ///
 /// A thread cannot be killed: for a handler that never returns, `drain`,
-/// `abort` and drop wait for ever, and `drain_timeout` hands the queue back. A
-/// handler that runs for long should look at [`Attempt::is_cancelled`].
+/// `abort` and drop wait for ever, and `drain_timeout` hands the queue back, which a
+/// program that is about to exit may [forget](std::mem::forget). A handler that runs for
+/// long should look at [`Attempt::is_cancelled`].
 ///
 /// Where another thread receives the [results](Self::results), do not drain: it would take
 /// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
+///
+/// A queue that was built while its thread unwound, by a destructor, is drained when it is
+/// dropped.
+///
+/// # Examples
+///
+/// ```
+/// use taskshelf::{Attempt, QueueOptions, Task, TaskError, TaskQueue};
+///
+/// let queue = TaskQueue::new(
+///     |attempt: &Attempt<'_, &str>| match attempt.payload.parse::<u32>() {
+///         Ok(number) => Ok(number),
+///         Err(error) => Err(attempt.permanent(error)), // trying again will not help
+///     },
+///     QueueOptions::new(1024, 4), // room for 1024 tasks, 4 workers
+/// )?;
+/// queue.submit("7")?; // blocks while the queue is full
+/// queue.submit(Task::new("a dozen").with_priority(5))?;
+///
+/// for result in queue.drain() {
+///     match result.outcome {
+///         Ok(number) => assert_eq!(number, 7),
+///         Err(failure) => {
+///             assert_eq!(failure.task.payload, "a dozen");
+///             assert!(matches!(failure.error, TaskError::Failed(_)));
+///         }
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Handlers that consume their payload
 ///
@@ -98,7 +128,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Builds a queue and starts its workers.
     ///
     /// The handler is shared by all of them and lives as long as they do: what it borrows
-    /// must be `'static`, or shared in an `Arc`. A closure that calls methods of the payload
+    /// must be `'static`, or shared in an `Arc`. It may be called more than once for a task.
+    /// A closure that calls methods of the payload
     /// needs its type, `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to
     /// a name first. One that never fails, or only by `?`, says of which type its
     /// errors would be: `Ok::<_, Infallible>(..)`.
@@ -205,8 +236,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     // ----- submitting -------------------------------------------------------
 
-    /// Submits a task; while the queue is full its strategy decides. See
-    /// [`Submitter::submit`].
+    /// Submits a task; blocks while the queue is full, unless its
+    /// [strategy](crate::BackpressureStrategy) is another. See [`Submitter::submit`].
     ///
     /// # Errors
     ///
