@@ -1,7 +1,8 @@
 //! How many bytes lie below a directory, and where: each directory is a task, and its
 //! handler submits those below it.
 //!
-//! `cargo run --release --example disk_usage -- [DIR]`
+//! `cargo run --release --example disk_usage -- [DIR]`: this directory unless one is
+//! given. Exit status 1 if one could not be read.
 
 #![allow(
     clippy::print_stdout,
@@ -11,6 +12,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{env, fs, io};
 
 use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
@@ -18,7 +20,7 @@ use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
 const WORKERS: usize = 8; // they mostly wait for the disk
 const SHOWN: usize = 5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     let root = env::args_os().nth(1).map_or(".".into(), PathBuf::from);
 
     // What handlers submit is never refused for want of room. Deeper directories go
@@ -27,11 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     queue.submit(root)?;
 
     // Finishes what was submitted, and what that submits.
-    let mut sizes = Vec::new();
+    let (mut sizes, mut status) = (Vec::new(), ExitCode::SUCCESS);
     for result in queue.drain() {
         match result.outcome {
             Ok(size) => sizes.push(size),
-            Err(failure) => eprintln!("{:?}: {}", failure.task.payload, failure.error),
+            Err(failure) => {
+                eprintln!("{:?}: {}", failure.task.payload, failure.error);
+                status = ExitCode::FAILURE;
+            }
         }
     }
     sizes.sort_by(|(a, _), (b, _)| b.cmp(a));
@@ -40,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let total: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
     println!("{total:>12} in {} directories", sizes.len());
-    Ok(())
+    Ok(status)
 }
 
 /// The bytes of the files in a directory, without those below it.

@@ -85,6 +85,14 @@ impl<P> fmt::Debug for Submitted<P> {
 
 /// Why a task was refused, and the task.
 ///
+/// | call | may say |
+/// | --- | --- |
+/// | `submit` | `Closed`; `WouldDeadlock` or, with [`Error`](crate::BackpressureStrategy::Error), `Full` |
+/// | `try_submit` | `Closed`, `Full` |
+/// | `submit_timeout`, `submit_deadline` | `Closed`, `Timeout`; `WouldDeadlock` if the timeout is no limit |
+/// | [`Attempt::submit`](crate::Attempt::submit) | `Closed`, once the queue is cancelled |
+/// | [`Attempt::try_submit`](crate::Attempt::try_submit) | the same, `Full` |
+///
 /// # Examples
 ///
 /// ```

@@ -7,6 +7,35 @@ use std::time::Duration;
 use crate::task::{Task, TaskId};
 
 /// What became of one accepted task.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::ParseIntError;
+/// use taskshelf::{TaskError, WorkerResult};
+///
+/// fn report(result: WorkerResult<String, u32, ParseIntError>) -> String {
+///     let id = &result.task_id;
+///     match result.outcome {
+///         Ok(number) => format!("{id}: {number}"),
+///         Err(failure) => match failure.error {
+///             TaskError::Failed(error) => format!("{id}: {:?}: {error}", failure.task.payload),
+///             TaskError::Panicked(message) => format!("{id} panicked: {message}"),
+///             TaskError::Aborted => format!("{id} was not run"),
+///             _ => format!("{id} failed"),
+///         },
+///     }
+/// }
+/// # use taskshelf::{Attempt, QueueOptions, TaskQueue};
+/// # let queue = TaskQueue::new(
+/// #     |attempt: &Attempt<'_, String>| attempt.payload.parse::<u32>(),
+/// #     QueueOptions::new(8, 1).max_retries(0),
+/// # )?;
+/// # queue.submit_all(["7", "seven"].map(String::from))?;
+/// # let reports: Vec<_> = queue.drain().into_iter().map(report).collect();
+/// # assert_eq!(reports, ["1: 7", "2: \"seven\": invalid digit found in string"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "a result may hold a failed task"]
