@@ -175,19 +175,6 @@ mod tests {
     const MAX_PASSES: u32 = 100;
 
     #[test]
-    fn the_longest_sleeper_is_called_first() {
-        let mut line = Line::new(MAX_PASSES);
-        let first = line.join(None, 'a');
-        line.join(None, 'b');
-        assert_eq!(line.call_first(), Some('a'));
-        assert!(line.is_called());
-        line.leave(first);
-        assert!(!line.is_called());
-        assert_eq!(line.call_first(), Some('b'));
-        assert_eq!(line.call_first(), None);
-    }
-
-    #[test]
     fn who_lost_the_race_takes_its_old_place() {
         let mut line = Line::new(MAX_PASSES);
         let first = line.join(None, 'a');
@@ -207,28 +194,6 @@ mod tests {
         line.leave(second);
         line.join(Some(second), 'b');
         assert_eq!(line.call_all().collect::<String>(), "abc");
-    }
-
-    #[test]
-    fn a_sleeper_can_be_called_out_of_turn() {
-        let mut line = Line::new(MAX_PASSES);
-        line.join(None, 'a');
-        let second = line.join(None, 'b');
-        assert_eq!(line.call(Some(second)), Some('b'));
-        assert_eq!(line.call(Some(second)), Some('a'), "it sleeps no more");
-    }
-
-    #[test]
-    fn a_sleeper_whose_time_ran_out_leaves_without_having_been_called() {
-        let mut line = Line::new(MAX_PASSES);
-        let first = line.join(None, 'a');
-        let second = line.join(None, 'b');
-        assert_eq!(line.call_first(), Some('a'));
-        line.leave(second);
-        assert!(line.is_called(), "the call was for another");
-        assert_eq!(line.call_first(), None);
-        line.leave(first);
-        assert!(!line.is_called());
     }
 
     #[test]
@@ -279,14 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn who_is_behind_others_waits() {
-        let mut line = Line::new(MAX_PASSES);
-        line.join(None, 'a');
-        assert!(line.lets_pass(Turn::Newcomer));
-        assert!(!line.lets_pass(Turn::Behind));
-    }
-
-    #[test]
     fn a_line_that_everybody_has_left_may_be_passed() {
         let mut line = Line::new(MAX_PASSES);
         let sleeper = line.join(None, 'a');
@@ -307,15 +264,6 @@ mod tests {
             line.join(Some(sleeper), 'a');
         }
         assert!(!line.lets_pass(Turn::Newcomer));
-    }
-
-    #[test]
-    fn passing_an_empty_line_is_not_counted() {
-        let mut line = Line::<char>::new(MAX_PASSES);
-        for _ in 0..2 * MAX_PASSES {
-            assert!(line.lets_pass(Turn::Newcomer));
-            line.passed(Turn::Newcomer);
-        }
     }
 
     /// Names a sleeper by its place, as far as there are that many.

@@ -224,6 +224,10 @@ impl<T> Monitor<T> {
                 }
             }
             let last = wait.is_over();
+            // Its patience ended, and so late that its own time is over as well.
+            if last && turn == Turn::Behind {
+                turn = Turn::Early;
+            }
             let answer = look(&mut state, Look { turn, last });
             if answer.is_some() || last {
                 Self::unlock(state);
@@ -311,8 +315,7 @@ impl<T> Monitor<T> {
     }
 
     /// Lets the items in, in order, each time as many as there is room for. Those that
-    /// did not get in are left in `items`. The number of the last one that did is
-    /// returned.
+    /// did not get in are left in `items`.
     ///
     /// A caller that got part of its batch in is a newcomer for the rest, as if it submitted
     /// one item after the other: it queues behind those who have got nothing yet, and may
@@ -323,14 +326,12 @@ impl<T> Monitor<T> {
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
         would_deadlock: impl Fn() -> bool,
-    ) -> Result<u64, NotAccepted> {
-        loop {
+    ) -> Result<(), NotAccepted> {
+        while items.len() > 0 {
             let state = self.state.lock();
-            let number = self.offer_some(state, items, terms, &stamp, &would_deadlock)?;
-            if items.len() == 0 {
-                return Ok(number);
-            }
+            self.offer_some(state, items, terms, &stamp, &would_deadlock)?;
         }
+        Ok(())
     }
 
     /// Lets the first of the items in, and as many of the others as there is room for
@@ -354,9 +355,9 @@ impl<T> Monitor<T> {
                 return None;
             }
             let why = match state.admission(terms.door, look.turn) {
+                // From outside: what the doors inside let in is in by now.
                 Admission::Open => {
-                    let (door, turn) = (terms.door, look.turn);
-                    return Some(Ok(state.accept_many(items, door, turn, &stamp, sync::now)));
+                    return Some(Ok(state.accept_many(items, look.turn, &stamp, sync::now)));
                 }
                 Admission::Closed => NotAccepted::Closed,
                 Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,

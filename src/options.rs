@@ -50,11 +50,11 @@ pub enum ResultsPolicy {
     #[default]
     Keep,
     /// Those of tasks that failed, panicked or were aborted are kept; values are dropped
-    /// as soon as they are counted. For queues that live for months and whose failed tasks
+    /// on the worker, before the task counts as settled. For queues that live for months and whose failed tasks
     /// go somewhere else, or are to be saved at the end.
     KeepFailures,
-    /// All of them are dropped as soon as they are counted, for queues that live for
-    /// months. [`stats`](crate::TaskQueue::stats) still tells how many there were. Which
+    /// All of them are dropped on the worker, before the task counts as settled, for queues
+    /// that live for months. [`stats`](crate::TaskQueue::stats) still tells how many there were. Which
     /// tasks failed or panicked for good is logged (a warning each), but not with which
     /// error; nothing tells which were aborted. `drain` returns an empty list.
     Discard,

@@ -48,6 +48,11 @@ impl<P, R, E> Publisher<P, R, E> {
         self.policy != ResultsPolicy::Discard
     }
 
+    /// Whether to publish a result runs no code of the user's, such as its destructor.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.policy == ResultsPolicy::Keep
+    }
+
     /// Publishes the one result of a task that succeeded, and says how to settle it.
     #[inline]
     pub(crate) fn success(

@@ -78,7 +78,7 @@ impl<P> Shared<P> {
         &self,
         jobs: &mut impl ExactSizeIterator<Item = (i32, Job<P>)>,
         terms: Terms,
-    ) -> Result<u64, NotAccepted> {
+    ) -> Result<(), NotAccepted> {
         let would_deadlock = || self.is_own_worker();
         self.monitor
             .offer_all(jobs, terms, Job::stamp, would_deadlock)

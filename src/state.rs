@@ -204,22 +204,18 @@ impl<T, W> State<T, W> {
         self.accepted
     }
 
-    /// Accepts as many items as there is room for, of which the first has
+    /// Accepts as many items from outside as there is room for, of which the first has
     /// [`Admission::Open`]. Together they count as one that went ahead of those who
     /// wait. Returns the number of the last.
     pub(crate) fn accept_many(
         &mut self,
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
-        door: Door,
         turn: Turn,
         stamp: impl Fn(&mut T, u64),
         now: impl FnOnce() -> Instant,
     ) -> u64 {
         self.catch_up(now);
-        let room = match door {
-            Door::InsideUnbounded => usize::MAX,
-            Door::Outside | Door::Inside => self.room(),
-        };
+        let room = self.room();
         let mut number = self.accepted;
         self.ready
             .push_many(items.take(room).map(|(priority, mut item)| {
@@ -228,9 +224,7 @@ impl<T, W> State<T, W> {
                 Entry::new(priority, item)
             }));
         self.accepted = number;
-        if door != Door::InsideUnbounded {
-            self.sleepers.passed(Side::Space, turn);
-        }
+        self.sleepers.passed(Side::Space, turn);
         self.accepted
     }
 

@@ -210,7 +210,7 @@ impl<P> Submitter<P> {
             let refused = chunk.len();
             dropped.extend(chunk.map(|(priority, job)| job.into_task(priority).0));
             match offered {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),
                 Err(why) => {
                     return Err(SubmitAllError {

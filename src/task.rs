@@ -159,13 +159,6 @@ impl<P> From<P> for Task<P> {
     }
 }
 
-/// For a dead letter that is submitted again.
-impl<P> From<Box<Task<P>>> for Task<P> {
-    fn from(task: Box<Task<P>>) -> Self {
-        *task
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,15 +96,6 @@ mod tests {
     }
 
     #[test]
-    fn an_overdue_item_is_taken_beside_one_due_in_the_far_future() {
-        let start = Instant::now();
-        let mut waiting = Waiting::new();
-        waiting.push(Due::after(start, Duration::from_secs(u64::MAX / 4)), "far");
-        waiting.push(Due::At(start), "overdue");
-        assert_eq!(waiting.pop_due(start + SECOND), Some("overdue"));
-    }
-
-    #[test]
     fn those_due_together_come_out_in_order_however_many_there_were() {
         let start = Instant::now();
         let due = Due::At(start);

@@ -31,7 +31,7 @@ pub(crate) struct Worker<P, R, E, H> {
     pub(crate) max_retries: u32,
     pub(crate) backoff: Backoff,
     pub(crate) retry_waits: RetryWaits,
-    /// When the queue was built. Where results are not kept this stands for every time that
+    /// When the queue was built. Where no results are kept this stands for every time that
     /// only they would tell, so that nobody looks at the clock for them.
     pub(crate) built: Instant,
 }
@@ -49,9 +49,8 @@ enum Verdict<E> {
 #[derive(Clone, Copy)]
 struct Published {
     settled: Settled,
-    /// When the worker was done with the task. No code of the user's has run on it since,
-    /// but for the destructor of a result that nobody wants: where there are such, nobody
-    /// sees how long the next task took.
+    /// When the worker was done with the task, but for the destructor of a result that is
+    /// not kept. Where all are kept no code of the user's has run on it since.
     ended: Instant,
 }
 
@@ -76,7 +75,7 @@ where
         let mut last: Option<Published> = None;
         loop {
             let now = || match last {
-                Some(Published { ended, .. }) if self.publisher.keeps_any() => sync::recent(ended),
+                Some(Published { ended, .. }) if self.publisher.keeps_all() => sync::recent(ended),
                 _ => sync::now(),
             };
             let settled = last.map(|l| l.settled);
@@ -86,7 +85,7 @@ where
             // Where one attempt follows another, one look at the clock does for
             // both.
             let start = match last {
-                Some(Published { ended, .. }) if !waited => ended,
+                Some(Published { ended, .. }) if !waited && self.publisher.keeps_all() => ended,
                 _ => self.timestamp(),
             };
             last = self.work(entry, start);

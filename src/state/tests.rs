@@ -170,11 +170,10 @@ fn a_batch_comes_after_what_is_due() {
     model.put_back(entry, SECOND);
     model.now += SECOND;
     let now = model.now;
-    let (door, turn) = (Door::Outside, Turn::Newcomer);
     let mut many = [(0, 2), (0, 3)].into_iter();
     model
         .state
-        .accept_many(&mut many, door, turn, |_, _| (), || now);
+        .accept_many(&mut many, Turn::Newcomer, |_, _| (), || now);
     let order = [(); 3].map(|()| model.take(Turn::Newcomer).unwrap().item);
     assert_eq!(order, [1, 2, 3]);
 }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use taskshelf::{
-    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, TaskError, TaskQueue,
+    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, Task, TaskError, TaskQueue,
 };
 
 use crate::support::{
@@ -303,6 +303,54 @@ fn keep_failures_keeps_what_did_not_succeed_and_lets_go_of_values() {
             ];
             assert_eq!(failures.collect::<Vec<_>>(), expected);
         }
+    });
+}
+
+/// Takes its time to go, and says when it went.
+struct Slow(Arc<Mutex<Option<Instant>>>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(20));
+        *self.0.lock().unwrap() = Some(Instant::now());
+    }
+}
+
+#[test]
+fn the_destructor_of_a_value_that_is_not_kept_takes_none_of_the_next_tasks_time() {
+    within_seconds(|| {
+        let gone = Arc::<Mutex<Option<Instant>>>::default();
+        let value = Arc::clone(&gone);
+        let order = Recorder::new();
+        let handler = {
+            let order = order.clone();
+            move |attempt: &Attempt<'_, &'static str>| {
+                order.note(attempt.payload);
+                match (attempt.payload, attempt.number()) {
+                    ("retried", 1) | ("failed", _) => Err("no"),
+                    ("slow", _) => Ok(Some(Slow(Arc::clone(&value)))),
+                    _ => Ok(None),
+                }
+            }
+        };
+        let options = QueueOptions::new(8, 1)
+            .backoff(Backoff::constant(Duration::from_millis(2)))
+            .results(ResultsPolicy::KeepFailures);
+        let queue = TaskQueue::new(handler, options).unwrap();
+        let task = |payload, priority| Task::new(payload).with_priority(priority);
+        queue
+            .submit_all([
+                task("retried", 2),
+                task("slow", 2),
+                task("failed", 1).with_retries(0),
+            ])
+            .unwrap();
+        let failed = queue.results().recv().unwrap();
+        let gone = gone.lock().unwrap().unwrap();
+        assert!(failed.duration <= gone.elapsed());
+        // What became due meanwhile comes before what is less important.
+        let expected = ["retried", "slow", "retried", "failed"];
+        assert_eq!(order.events(), expected);
     });
 }
 

@@ -255,6 +255,30 @@ promise!(
     ClockStands => "deadlock"
 );
 
+// A failure would mean that a pusher is refused beside a slot because it woke up so late
+// that both its patience, for one who came before it, and its own time were over.
+fn both_times_over(fault: Fault) {
+    model(Preemptions(3), 11_000).check(move || {
+        let queue = full();
+        let pushers = [4, 5].map(|item| beside(&queue, move |queue| queue.push(0, item).unwrap()));
+        queue.pop();
+        advance(SECOND); // ends the patience of the first, and nobody's is the second's
+        let third = beside(&queue, |queue| queue.push_timeout(0, 6, SECOND));
+        if fault != Fault::NobodyTakes {
+            assert_eq!(queue.pop_many(&mut Vec::new(), 2), 2);
+        }
+        advance(SECOND);
+        assert_eq!(third.join().unwrap(), Ok(()));
+        clock(fault).join().unwrap();
+        pushers.into_iter().for_each(|p| p.join().unwrap());
+    });
+}
+
+promise!(
+    who_wakes_up_late_behind_another_tries_once_more: both_times_over(),
+    NobodyTakes => "deadlock"
+);
+
 /// A queue with one worker, and with room for four tasks, that many submitted.
 /// The handler of `waits` waits for somebody at the meeting.
 fn full_with_a_worker(waits: u32) -> (Fragile<TaskQueue<u32, u32, ()>>, Arc<Meeting>) {

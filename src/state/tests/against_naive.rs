@@ -265,9 +265,7 @@ impl Machine {
         let mut items = priorities.iter().map(|priority| (*priority, 0));
         let last = match priorities {
             [priority] => self.state.accept(*priority, 0, door, turn, stamp, || now),
-            _ => self
-                .state
-                .accept_many(&mut items, door, turn, stamp, || now),
+            _ => self.state.accept_many(&mut items, turn, stamp, || now),
         };
         assert_eq!(last, self.books.accepted);
         assert!(priorities.len() == 1 || items.len() == rest.len());
@@ -383,13 +381,16 @@ impl Machine {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Offer(priorities, door, wait) => {
+            Step::Offer(mut priorities, door, wait) => {
                 // Only a lease opens the doors inside, and nobody waits there.
                 let outside = self.leased.is_empty() || door == Door::Outside;
                 let (door, wait) = match outside {
                     true => (Door::Outside, wait),
                     false => (door, Wait::No),
                 };
+                if door != Door::Outside {
+                    priorities.truncate(1); // handlers submit one by one
+                }
                 self.begin(Errand::Offer(priorities, door), wait);
             }
             Step::HoldBack(priority) => {
