@@ -1,16 +1,16 @@
 //! Everything that an aborted queue had not handed out yet.
 
 use crate::entry::Entry;
-use crate::heap::Heap;
+use crate::ready::Ready;
 use crate::waiting::Waiting;
 
 pub(crate) struct Leftover<T> {
-    ready: Heap<T>,
+    ready: Ready<T>,
     waiting: Waiting<Entry<T>>,
 }
 
 impl<T> Leftover<T> {
-    pub(crate) fn new(ready: Heap<T>, waiting: Waiting<Entry<T>>) -> Self {
+    pub(crate) fn new(ready: Ready<T>, waiting: Waiting<Entry<T>>) -> Self {
         Self { ready, waiting }
     }
 

@@ -71,7 +71,7 @@
 //   task, backoff, result, error, options, stats    nouns
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   entry           an item, its priority, and how often it came back
-//   returns, levels, slots, tree, heap       stable priority order
+//   returns, levels, slots, heap, ready      stable priority order
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
@@ -108,6 +108,7 @@ mod options;
 mod outbox;
 mod priority_queue;
 mod publisher;
+mod ready;
 mod result;
 mod returns;
 mod shared;
@@ -119,7 +120,6 @@ mod submitter;
 mod sync;
 mod task;
 mod task_queue;
-mod tree;
 mod waiting;
 mod wakes;
 mod worker;

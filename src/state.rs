@@ -16,9 +16,9 @@ use std::mem;
 use std::time::Instant;
 
 use crate::entry::Entry;
-use crate::heap::Heap;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
+use crate::ready::Ready;
 use crate::sleepers::{Outlook, Side, Sleepers};
 use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
@@ -82,7 +82,7 @@ pub(crate) struct State<T, W> {
     sleepers: Sleepers<W>,
     accepted: u64,
     capacity: usize,
-    ready: Heap<T>,
+    ready: Ready<T>,
     /// Taken and not settled.
     leased: usize,
     /// How many of the leased wait out a delay in their worker's hands.
@@ -115,7 +115,7 @@ impl<T, W> State<T, W> {
             sleepers: Sleepers::new(much_room, max_passes),
             accepted: 0,
             capacity,
-            ready: Heap::new(),
+            ready: Ready::new(),
             leased: 0,
             delayed: 0,
             waiting: Waiting::new(),
@@ -408,7 +408,7 @@ impl<T, W> State<T, W> {
     pub(crate) fn abort(&mut self, now: impl FnOnce() -> Instant) -> Leftover<T> {
         self.catch_up(now);
         self.phase = Phase::Aborted;
-        let ready = mem::replace(&mut self.ready, Heap::new());
+        let ready = mem::replace(&mut self.ready, Ready::new());
         let waiting = mem::replace(&mut self.waiting, Waiting::new());
         let leftover = Leftover::new(ready, waiting);
         self.leased += leftover.len();
