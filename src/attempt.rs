@@ -239,8 +239,7 @@ impl<'a, P> Attempt<'a, P> {
     /// Submits a task to this queue if there is room, as
     /// [`Submitter::try_submit`]. Never blocks, and works even while the queue drains.
     ///
-    /// Like one of [`submit`](Self::submit) it stays accepted if this attempt
-    /// fails.
+    /// As with [`submit`](Self::submit), the task stays accepted if this attempt fails.
     ///
     /// # Errors
     ///

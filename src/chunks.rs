@@ -48,8 +48,8 @@ impl<I: Iterator> Chunks<I> {
     /// Lets go of the iterator. A panic of its destructor goes no further, for it would
     /// take along what was refused and is to be handed back.
     ///
-    /// A panic of the iterator itself goes on, and what was refused is lost with it: it is
-    /// dropped before, one by one, for a second panic in the unwinding would end the process.
+    /// A panic of the iterator itself goes on, and what was refused is lost with it: dropped
+    /// first, one by one, for a second panic while unwinding would end the process.
     pub(crate) fn finish<T>(self, refused: Vec<T>) -> Vec<T> {
         discard(self.items);
         if let Some(payload) = self.panic {

@@ -47,8 +47,8 @@ fn message_of(payload: Box<dyn Any + Send>) -> String {
     message
 }
 
-/// Calls `f`, and swallows a panic. Whether there was none. The payload of a panic in the
-/// destructor of a panic's payload is leaked, for there is no end to it otherwise.
+/// Calls `f`, and swallows a panic. Returns whether there was none. If dropping the panic's
+/// payload panics too, that second payload is leaked, for there is no end to it otherwise.
 pub(crate) fn silence(f: impl FnOnce()) -> bool {
     let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) else {
         return true;

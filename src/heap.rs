@@ -4,10 +4,10 @@
 //! What moves up and down is a key of sixteen bytes, so that four children lie
 //! in one or two cache lines. The items stay in the slots where they were put.
 //!
-//! Where more comes than is done, what matters little stays, and what is pushed
-//! is mostly among the first to leave: it goes into the list and out of it, and
-//! the heap, however deep, is left alone. Elsewhere the list costs a nanosecond
-//! or two.
+//! Where items come faster than they are taken, the unimportant ones pile up, and
+//! most of those that are pushed leave again soon. They pass through the list only;
+//! the heap, however deep, is not touched. Elsewhere the list costs a nanosecond or
+//! two.
 
 use crate::levels::KEPT_CAPACITY;
 use crate::slots::Slots;
@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn the_ends_of_each_scale_fit_into_a_key() {
-        let slots = [0, (1 << Key::SLOT_BITS) - 1];
+        let last = usize::try_from((1_u64 << Key::SLOT_BITS) - 1).unwrap_or(usize::MAX);
+        let slots = [0, last];
         for (priority, slot) in [i32::MIN, -1, 0, i32::MAX].into_iter().zip(slots.repeat(2)) {
             for number in [0, Key::LAST_NUMBER] {
                 let key = Key::new(priority, number, slot);

@@ -96,7 +96,7 @@ impl<'a, T> Lease<'a, T> {
     /// blocks and is never refused for want of room; until the item is taken
     /// again, though, it takes up room, so that an outage slows producers down.
     ///
-    /// A delay too long for an [`Instant`](std::time::Instant) never ends, save
+    /// A delay too long for an [`Instant`](std::time::Instant) never ends, except
     /// by [`abort`](crate::PriorityQueue::abort).
     ///
     /// # Errors

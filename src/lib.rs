@@ -46,7 +46,7 @@
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
 //!   a busy one looks again for some tens of microseconds at the most, and then
 //!   sleeps.
-//! - No thread outlives `drain`, `abort` or drop, save when a queue is dropped
+//! - No thread outlives `drain`, `abort` or drop, except when a queue is dropped
 //!   on one of its own workers.
 //!
 //! What is said in the [`log`](https://docs.rs/log), with the target `taskshelf`:

@@ -46,7 +46,7 @@ pub(crate) struct Line<W> {
     /// In the order of their tickets.
     asleep: VecDeque<(Ticket, W)>,
     /// Taken out of the sleepers, and not yet under the lock again. While it is set
-    /// nobody else is called, save at the end.
+    /// nobody else is called, except at the end.
     called: Option<Ticket>,
     /// How many were given out.
     tickets: u64,

@@ -398,7 +398,7 @@ impl<T> Monitor<T> {
 
     /// The same for up to `limit` items that are there at once.
     pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
-        // Not under the lock, where a short list grows while others wait.
+        // Grown here, and not under the lock while others wait for it.
         buffer.reserve(limit.min(64));
         let mut state = self.state.lock();
         let first = state.pop_many(limit, buffer, Turn::Newcomer, sync::now);

@@ -5,13 +5,13 @@
 //! held as its beginning, and from then on results go there. Either way they
 //! stand in the order of publication.
 //!
-//! No result is dropped under the lock, for its destructor is the user's, and
-//! none is sent once there are receivers, for that may wake one.
+//! Under the lock no result is dropped, for its destructor is the user's, and none
+//! is sent to a channel that others may be receiving from, for that may wake one.
 
 use crate::contain::discard;
 use crate::sync::{self, Mutex, Receiver, Sender};
 
-/// Aligned so that workers on other cores fetch no line of it that somebody else writes.
+/// Aligned so that nothing else shares its cache lines.
 #[repr(align(128))]
 pub(crate) struct Outbox<T> {
     contents: Mutex<Contents<T>>,

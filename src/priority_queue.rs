@@ -37,7 +37,8 @@ use crate::state::NotTaken;
 /// important ones wait. Threads that wait, though, are served in turn. Others that come
 /// just when there is room, or an item, may get ahead of them, but no more than 16,384
 /// in a row: after that, room and items are kept for the threads that wait, and a `try_`
-/// form may report full beside room, or empty beside items. (A batch counts as one.)
+/// form, or a timed one at its deadline, may report full beside room, or empty beside
+/// items. (A batch counts as one.)
 ///
 /// # Examples
 ///
@@ -80,9 +81,9 @@ impl<T> PriorityQueue<T> {
 
     /// Puts an item in; blocks while the queue is full.
     ///
-    /// In a queue with a capacity of 256 or more a free slot may wait for a millisecond,
-    /// or until half of the queue is free, before a thread that sleeps is woken for it.
-    /// That saves the consumers a wake-up for each item.
+    /// In a queue with a capacity of 256 or more a free slot may go unused for up to a
+    /// millisecond, less if half of the queue gets free, before a thread that sleeps is woken
+    /// for it. That saves the consumers a wake-up for each item.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled
     /// from it before any of them is put in, so it must not wait for something to
-    /// become of an earlier one, and one that trickles keeps up to 63 of them from the
+    /// become of an earlier one, and a slow one keeps up to 63 of them from the
     /// consumers. If the iterator panics, what it had yielded is put in
     /// before the panic goes on; if the queue is closed it is lost with it. A panic of
     /// the iterator's destructor is logged, and goes no further.
@@ -276,9 +277,9 @@ impl<T> PriorityQueue<T> {
     }
 
     /// Takes up to `limit` items at once, in order, and appends them to
-    /// `buffer`; blocks until there is one. Returns how many; 0 means that
-    /// nothing can come any more, or that `limit` is 0, or the buffer full (of
-    /// `usize::MAX` items without a size).
+    /// `buffer`; blocks until there is one. Returns how many it took; 0 means that
+    /// nothing can come any more, that `limit` is 0, or that `buffer` holds `usize::MAX`
+    /// items without a size.
     ///
     /// As with [`pop`](Self::pop), a closed queue goes on while a lease may come
     /// back, and a thread that holds a lease must not call this.

@@ -1,15 +1,16 @@
-//! Which items of a line have come back, and how often. It stands beside the line and
-//! not in it, for most have not, and items are fetched from core to core.
+//! Which items of a line have come back, and how often: kept beside the line and not in
+//! it, for few ever do, and smaller items are cheaper to move from core to core.
 
 use std::collections::VecDeque;
 
 /// For a line of items that are put in at the back and taken out at the front. While
-/// nothing in the line has come back it need not be told of either.
+/// nothing in the line has come back it need not be told of them.
 pub(crate) struct Returns {
-    /// How many items there are from the front to the last that has come back.
+    /// How many items there are from the front up to the last that has come back, that
+    /// one included.
     reach: usize,
-    /// For each that has come back: how many lie before it and behind the one before
-    /// that, and how often it did.
+    /// For each that has come back: how many items lie between it and the one before that
+    /// did, or the front, and how often it came back.
     marks: VecDeque<(usize, u32)>,
 }
 

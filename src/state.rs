@@ -73,7 +73,7 @@ pub(crate) enum NotTaken {
 /// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
 ///
 /// Laid out by hand: what every operation writes comes first, beside the lock, and then
-/// the levels that it goes to; for each cache line that the next thread has to fetch
+/// the levels that it goes to, because every cache line that the next thread has to fetch
 /// makes the critical section longer. The second line begins with the bits of the levels
 /// and the first of them, which are wanted together.
 #[repr(C)]

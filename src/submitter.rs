@@ -70,10 +70,10 @@ impl<P> Submitter<P> {
     /// Submitters that have to wait are let in in the order in which they came, whatever the
     /// priority of their tasks, though others that come just when there is room may get
     /// ahead, 16,384 in a row at the most (a batch counts as one). (What handlers
-    /// [submit](crate::Attempt::submit) goes in ahead of all of them, for as long as they
-    /// do.) In a queue with a capacity of 256 or more a free slot may wait for a
-    /// millisecond, or until half of the queue is free, before somebody who sleeps is
-    /// woken for it. That saves the workers a wake-up for each task.
+    /// [submit](crate::Attempt::submit) does not wait here; it goes in at once.) In a queue
+    /// with a capacity of 256 or more a free slot may go unused for up to a millisecond, less
+    /// if half of the queue gets free, before a thread that sleeps is woken for it. That saves
+    /// the workers a wake-up for each task.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<P> Submitter<P> {
 
     /// Submits a task if there is room now. Never blocks, whatever the
     /// strategy. It may go ahead of submitters that wait, 16,384 times in a row at the
-    /// most; then the room there is is kept for them.
+    /// most; after that, free slots are kept for them.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl<P> Submitter<P> {
     ///
     /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled
     /// from it before any of them is submitted, so it must not wait for something
-    /// to become of an earlier one, and one that trickles keeps up to 63 of them from
+    /// to become of an earlier one, and a slow one keeps up to 63 of them from
     /// the workers. If the iterator panics, what it had yielded is
     /// submitted before the panic goes on; what is refused then is lost with it. A panic
     /// of the iterator's destructor is logged, and goes no further. Tasks that the strategy
@@ -273,8 +273,8 @@ impl<P> Submitter<P> {
         self.shared.cancel();
     }
 
-    /// Tells, for as long as it is kept, whether the queue has been cancelled: for
-    /// producers that had better stop then.
+    /// Tells producers whether the queue has been cancelled, so that they can stop. It may
+    /// outlive the queue.
     pub fn cancel_token(&self) -> CancelToken {
         self.shared.cancel_token.clone()
     }
@@ -284,8 +284,8 @@ impl<P> Submitter<P> {
         self.shared.capacity
     }
 
-    /// A consistent snapshot of the queue's counters, taken under one lock. It can be
-    /// had also after the queue was drained or dropped.
+    /// A consistent snapshot of the queue's counters, taken under one lock; also after
+    /// the queue was drained or dropped.
     pub fn stats(&self) -> Stats {
         self.shared.monitor.snapshot()
     }

@@ -131,8 +131,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// must be `'static`, or shared in an `Arc`. It may be called more than once for a task.
     /// A closure that calls methods of the payload
     /// needs its type, `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to
-    /// a name first. One that never fails, or only by `?`, says of which type its
-    /// errors would be: `Ok::<_, Infallible>(..)`.
+    /// a name first. One that never fails, or only by `?`, must name the type of its
+    /// errors: `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
     ///

@@ -123,7 +123,7 @@ pub(crate) fn timestamp() -> Instant {
     clock::start()
 }
 
-/// For a decision: the clock's time, for that of reports is not it.
+/// Decisions need the clock's time; that of reports stands still.
 pub(crate) fn recent(_timestamp: Instant) -> Instant {
     now()
 }

@@ -90,10 +90,10 @@ impl<T> Mutex<T> {
     }
 
     /// For a lock that its holder is likely to want again at once, and then
-    /// again. Who finds it taken does not come back as soon: the holder, left
-    /// alone, gets several operations done before the cache lines move to
-    /// another core. Nor does it stay away long once the holder has run out of
-    /// room or items.
+    /// again. Whoever finds it taken waits longer before the next try: the
+    /// holder, left alone, gets several operations done before the cache lines
+    /// move to another core. But not so long that the lock lies idle once the
+    /// holder has run out of room or items.
     pub(crate) const fn for_bursts(value: T) -> Self {
         Self {
             inner: parking_lot::Mutex::new(value),
@@ -171,8 +171,7 @@ pub(crate) fn timestamp() -> Instant {
     Instant::now()
 }
 
-/// For a decision that may be behind the times by as little as has passed since
-/// `timestamp`.
+/// For a decision that may lag by the little that has passed since `timestamp`.
 pub(crate) fn recent(timestamp: Instant) -> Instant {
     timestamp
 }
