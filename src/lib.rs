@@ -65,6 +65,8 @@
 //! Built with `--cfg loom` or `--cfg shuttle`, the crate runs inside your own
 //! models: the same queues over the mutex, condvar and threads of that model
 //! checker. Time stands still there until `taskshelf::model::advance` moves it.
+//! The module `model` is documented where rustdoc gets that flag as well:
+//! `RUSTFLAGS='--cfg loom' RUSTDOCFLAGS='--cfg loom' cargo doc --no-deps`.
 
 // Code map. Each room imports only from those above it in this list.
 //
