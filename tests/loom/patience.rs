@@ -258,12 +258,14 @@ promise!(
 // A failure would mean that a pusher is refused beside a slot because it woke up so late
 // that both its patience, for one who came before it, and its own time were over.
 fn both_times_over(fault: Fault) {
-    model(Preemptions(3), 11_000).check(move || {
+    model(Preemptions(2), 25_000).check(move || {
         let queue = full();
         let pushers = [4, 5].map(|item| beside(&queue, move |queue| queue.push(0, item).unwrap()));
+        thread::yield_now(); // they may fall asleep
         queue.pop();
         advance(SECOND); // ends the patience of the first, and nobody's is the second's
         let third = beside(&queue, |queue| queue.push_timeout(0, 6, SECOND));
+        thread::yield_now();
         if fault != Fault::NobodyTakes {
             assert_eq!(queue.pop_many(&mut Vec::new(), 2), 2);
         }
@@ -276,7 +278,7 @@ fn both_times_over(fault: Fault) {
 
 promise!(
     who_wakes_up_late_behind_another_tries_once_more: both_times_over(),
-    NobodyTakes => "deadlock"
+    NobodyTakes => "Timeout"
 );
 
 /// A queue with one worker, and with room for four tasks, that many submitted.
