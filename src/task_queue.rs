@@ -142,21 +142,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Examples
     ///
-    /// ```
-    /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
-    ///
-    /// let queue = TaskQueue::new(
-    ///     |attempt: &Attempt<'_, &str>| attempt.payload.parse::<u32>(),
-    ///     QueueOptions::new(16, 2).max_retries(0),
-    /// )?;
-    /// queue.submit("42")?;
-    /// queue.submit("forty-two")?;
-    ///
-    /// let results = queue.drain();
-    /// assert_eq!(results.len(), 2);
-    /// assert_eq!(results.iter().filter(|result| result.outcome.is_ok()).count(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// See [the queue itself](Self#examples).
     pub fn new<H>(handler: H, options: QueueOptions) -> Result<Self, BuildError>
     where
         H: Fn(&Attempt<'_, P>) -> Result<R, E> + Send + Sync + 'static,
