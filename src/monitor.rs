@@ -224,7 +224,8 @@ impl<T> Monitor<T> {
                 }
             }
             let last = wait.is_over();
-            // Its patience ended, and so late that its own time is over as well.
+            // Its patience ended so late that its own time is over as well: like all whose
+            // time is over, it tries once more.
             if last && turn == Turn::Behind {
                 turn = Turn::Early;
             }

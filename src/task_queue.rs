@@ -129,10 +129,11 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// The handler is shared by all of them and lives as long as they do: what it borrows
     /// must be `'static`, or shared in an `Arc`. It may be called more than once for a task.
-    /// A closure that calls methods of the payload
-    /// needs its type, `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to
-    /// a name first. One that never fails, or only by `?`, must name the type of its
-    /// errors: `Ok::<_, Infallible>(..)`.
+    ///
+    /// A closure that calls methods of the payload needs its type,
+    /// `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to a name first.
+    /// One that never fails, or only by `?`, must name the type of its errors:
+    /// `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
     ///
