@@ -80,6 +80,7 @@
 //   wakes           those to signal once the lock is free
 //   sleepers        who must be woken, and who may go ahead of them
 //   state           every other decision, under the lock but without knowing it
+//   parker          what one thread sleeps on
 //   monitor         the lock, and who sleeps on it
 //   contain, chunks                          the doors to the user's code
 //   lease, priority_queue                    the shelf
@@ -108,6 +109,7 @@ mod line;
 mod monitor;
 mod options;
 mod outbox;
+mod parker;
 mod priority_queue;
 mod publisher;
 mod ready;

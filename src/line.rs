@@ -144,8 +144,7 @@ impl<W> Line<W> {
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
         match turn {
             Turn::Called => true,
-            Turn::Behind => false,
-            Turn::Newcomer | Turn::Again | Turn::Early => {
+            Turn::Newcomer | Turn::Again | Turn::Early | Turn::Behind => {
                 self.passes < self.max_passes || !self.is_waited_in()
             }
         }

@@ -3,10 +3,10 @@
 //! Every operation is one critical section of [`State`], repeated after each
 //! sleep. One that may have changed the state ends in [`Monitor::unlock`] or in a
 //! sleep: both ask the state who must be woken, let go of the lock, and signal then, so
-//! that a woken thread never runs into the lock of its waker. Each sleeper has a
-//! condvar of its own; a signal therefore reaches the thread that the state has chosen
-//! and no other, and it cannot be lost, for that thread waits until the state no
-//! longer counts it as asleep.
+//! that a woken thread never runs into the lock of its waker. Each sleep has a
+//! [`Parker`] of its own; a signal therefore reaches the thread that the state has chosen
+//! and no other, and it is not lost on a thread that has let go of the lock and does not
+//! sleep yet.
 //!
 //! No code of the user's runs under the lock, destructors included.
 
@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use crate::entry::Entry;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
+use crate::parker::Parker;
 use crate::sleepers::Side;
 use crate::state::{Admission, Door, NotTaken, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
-use crate::sync::{self, Condvar, Mutex, MutexGuard, SPIN_LOOKS};
+use crate::sync::{self, Lock, LockGuard, SPIN_LOOKS};
 use crate::waiting::Due;
 use crate::wakes::Wakes;
 
@@ -28,8 +29,8 @@ const SHORT_SLEEP: Duration = Duration::from_micros(25);
 
 const ANSWERS_AT_LAST: &str = "the last look always has an answer";
 
-type Waker = Arc<Condvar>;
-type Guard<'a, T> = MutexGuard<'a, State<T, Waker>>;
+type Waker = Arc<Parker>;
+type Guard<'a, T> = LockGuard<'a, State<T, Waker>>;
 
 /// How long an operation may take.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +126,7 @@ pub(crate) enum DelayEnd {
 /// fields of the state (two lines, for processors fetch them in pairs).
 #[repr(align(128))]
 pub(crate) struct Monitor<T> {
-    state: Mutex<State<T, Waker>>,
+    state: Lock<State<T, Waker>>,
 }
 
 impl<T> Monitor<T> {
@@ -134,8 +135,8 @@ impl<T> Monitor<T> {
         // In a small queue the two sides alternate; in a large one whoever holds the
         // lock is likely to want it again at once.
         let state = match state.sleepers().is_large() {
-            true => Mutex::for_bursts(state),
-            false => Mutex::new(state),
+            true => Lock::for_bursts(state),
+            false => Lock::new(state),
         };
         Self { state }
     }
@@ -224,11 +225,6 @@ impl<T> Monitor<T> {
                 }
             }
             let last = wait.is_over();
-            // Its patience ended so late that its own time is over as well: like all whose
-            // time is over, it tries once more.
-            if last && turn == Turn::Behind {
-                turn = Turn::Early;
-            }
             let answer = look(&mut state, Look { turn, last });
             if answer.is_some() || last {
                 Self::unlock(state);
@@ -247,25 +243,15 @@ impl<T> Monitor<T> {
         deadline: Option<Instant>,
     ) -> (Guard<'a, T>, Turn, Ticket) {
         let since = sync::timestamp();
-        let waker = Arc::new(Condvar::new());
+        let waker = Arc::new(Parker::new());
         let (ticket, until) =
             state.fall_asleep(side, earlier, Arc::clone(&waker), deadline, sync::now);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
-        if let Some(wakes) = state.wakes() {
-            drop(state);
-            signal(wakes);
-            state = self.state.lock();
-        }
-        while state.sleepers().is_asleep(side, ticket)
-            && until.is_none_or(|instant| sync::now() < instant)
-        {
-            state = match until {
-                Some(instant) => waker.wait_until(state, instant),
-                None => waker.wait(state),
-            };
-        }
+        Self::unlock(state);
+        waker.park(until);
+        let mut state = self.state.lock();
         let slept = sync::timestamp().saturating_duration_since(since);
         let turn = state
             .sleepers()
@@ -349,10 +335,14 @@ impl<T> Monitor<T> {
             look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
         };
         let answer = self.wait_for(state, Side::Space, terms.wait, |state, look| {
-            // A submitter that came for every single slot would contend with the
-            // consumers for the lock on every item.
-            let holds_back = look.turn == Turn::Again && !look.last;
-            if holds_back && state.phase() == Phase::Open && !state.has_much_room() {
+            let holds_back = match look.turn {
+                // A submitter that came for every single slot would contend with the
+                // consumers for the lock on every item.
+                Turn::Again => !state.has_much_room(),
+                Turn::Behind => true,
+                _ => false,
+            };
+            if holds_back && !look.last && state.phase() == Phase::Open {
                 return None;
             }
             let why = match state.admission(terms.door, look.turn) {
@@ -549,6 +539,6 @@ impl<T> Monitor<T> {
 #[cold]
 fn signal(wakes: Wakes<Waker>) {
     for waker in wakes.wakers() {
-        waker.notify_one();
+        waker.unpark();
     }
 }

@@ -9,12 +9,12 @@
 //! is sent to a channel that others may be receiving from, for that may wake one.
 
 use crate::contain::discard;
-use crate::sync::{self, Mutex, Receiver, Sender};
+use crate::sync::{self, Lock, Receiver, Sender};
 
 /// Aligned so that nothing else shares its cache lines.
 #[repr(align(128))]
 pub(crate) struct Outbox<T> {
-    contents: Mutex<Contents<T>>,
+    contents: Lock<Contents<T>>,
 }
 
 struct Contents<T> {
@@ -30,14 +30,6 @@ enum Sink<T> {
     Stream(Sender<T>),
     /// Nobody wants them, or no more can come.
     Nowhere,
-}
-
-/// Where a result went.
-pub(crate) enum Put<T> {
-    Kept,
-    /// Nowhere: it is to be sent here, like all that follow.
-    ToStream(Sender<T>, T),
-    Unwanted(T),
 }
 
 /// What a queue that is dropped leaves behind.
@@ -61,7 +53,7 @@ impl<T> Outbox<T> {
 
     fn with(sink: Sink<T>) -> Self {
         Self {
-            contents: Mutex::new(Contents {
+            contents: Lock::new(Contents {
                 sink,
                 receiver: None,
                 has_ended: false,
@@ -69,16 +61,23 @@ impl<T> Outbox<T> {
         }
     }
 
+    /// Keeps a result in the list, as long as there is one.
     #[inline]
-    pub(crate) fn put(&self, result: T) -> Put<T> {
-        let mut contents = self.contents.lock();
-        match &mut contents.sink {
+    pub(crate) fn put(&self, result: T) -> Result<(), T> {
+        match &mut self.contents.lock().sink {
             Sink::List(list) => {
                 list.push(result);
-                Put::Kept
+                Ok(())
             }
-            Sink::Stream(sender) => Put::ToStream(sender.clone(), result),
-            Sink::Nowhere => Put::Unwanted(result),
+            Sink::Stream(_) | Sink::Nowhere => Err(result),
+        }
+    }
+
+    /// Where results go that the list does not take.
+    pub(crate) fn sender(&self) -> Option<Sender<T>> {
+        match &self.contents.lock().sink {
+            Sink::Stream(sender) => Some(sender.clone()),
+            Sink::List(_) | Sink::Nowhere => None,
         }
     }
 
@@ -146,10 +145,10 @@ mod tests {
     impl Outbox<u32> {
         /// As a worker does. Hands back what nobody wants.
         fn publish(&self, result: u32) -> Option<u32> {
-            match self.put(result) {
-                Put::Kept => None,
-                Put::ToStream(stream, result) => stream.send(result).err().map(|e| e.0),
-                Put::Unwanted(result) => Some(result),
+            let result = self.put(result).err()?;
+            match self.sender() {
+                Some(stream) => stream.send(result).err().map(|refused| refused.0),
+                None => Some(result),
             }
         }
     }

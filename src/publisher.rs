@@ -10,7 +10,7 @@ use crate::contain::{discard, report};
 use crate::entry::Entry;
 use crate::job::{Job, Progress};
 use crate::options::ResultsPolicy;
-use crate::outbox::{Outbox, Put};
+use crate::outbox::Outbox;
 use crate::result::{Failure, TaskError, WorkerResult};
 use crate::shared::PublishAborted;
 use crate::stats::Settled;
@@ -108,13 +108,18 @@ impl<P, R, E> Publisher<P, R, E> {
         if let Some(stream) = self.stream.get() {
             return Self::send(stream, result);
         }
-        match self.outbox.put(result) {
-            Put::Kept => {}
+        if let Err(result) = self.outbox.put(result) {
+            self.put_elsewhere(result);
+        }
+    }
+
+    /// A result that the list does not take.
+    #[cold]
+    fn put_elsewhere(&self, result: WorkerResult<P, R, E>) {
+        match self.outbox.sender() {
             // Another worker may have been faster; its sender is as good.
-            Put::ToStream(stream, result) => {
-                Self::send(self.stream.get_or_init(|| stream), result);
-            }
-            Put::Unwanted(result) => discard_unwanted(result),
+            Some(stream) => Self::send(self.stream.get_or_init(|| stream), result),
+            None => discard_unwanted(result),
         }
     }
 

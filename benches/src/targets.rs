@@ -18,7 +18,7 @@ struct Target {
     versus: &'static str,
     of: Of,
     at_most: f64,
-    /// Who works under the same constraints: a mutex and condvars, or results that tell as
+    /// Who works under the same constraints: one lock and condvars, or results that tell as
     /// much.
     equal: Option<&'static str>,
 }
@@ -56,7 +56,7 @@ impl Target {
     }
 }
 
-/// A ring under a mutex, with condvars.
+/// A ring under one lock, with condvars.
 const FLOOR: &str = "floor (bound)";
 /// A pool by hand whose results tell as much.
 const REPORTING: &str = "by hand, same results";

@@ -57,9 +57,8 @@ pub fn now() -> Instant {
     clock().now()
 }
 
-/// How many waits there are that the clock could end. A wait counts from before
-/// it lets go of its queue's lock until after it has that lock again: seen
-/// here, it sleeps, or has been woken.
+/// How many waits there are that the clock could end. A wait counts from when its thread
+/// can be woken until it is awake: seen here, it sleeps or is about to, or has been woken.
 pub fn timed_waits() -> usize {
     clock().alarms.len()
 }

@@ -27,6 +27,8 @@ const MAX_PASSES: u32 = 1 << 14;
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError};
 
 #[cfg(not(any(loom, shuttle)))]
+mod lock;
+#[cfg(not(any(loom, shuttle)))]
 mod native;
 #[cfg(not(any(loom, shuttle)))]
 pub use native::Receiver;

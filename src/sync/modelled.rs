@@ -22,6 +22,10 @@ pub(crate) fn pause_before_look(_look: u32) {
     checker::thread::yield_now();
 }
 
+/// All that a queue's own lock has over the mutex is speed.
+pub(crate) type Lock<T> = Mutex<T>;
+pub(crate) type LockGuard<'a, T> = MutexGuard<'a, T>;
+
 /// The lock proper is `gate`, shared so that the clock can take it as well;
 /// `data` is only ever locked by whoever holds the gate, so it never blocks.
 pub(crate) struct Mutex<T> {

@@ -8,17 +8,11 @@ use super::{LARGE_CAPACITY, MAX_PASSES};
 
 pub(crate) use std::sync::atomic::AtomicBool;
 
+pub(crate) use super::lock::{Lock, LockGuard};
 pub use crossbeam_channel::Receiver;
 pub(crate) use crossbeam_channel::{Sender, unbounded};
 
-pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
-
-/// A thread that finds a lock taken spins for this many pauses of the processor in all,
-/// ten to thirty microseconds, and tries the lock now and then. After that it gives its
-/// core away `LOCK_YIELDS` times, in case the holder is waiting for that very core, and
-/// at last lets the lock put it to sleep.
-const LOCK_PAUSES: u32 = 600;
-const LOCK_YIELDS: u32 = 2;
+type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// The first looks of a thread that lacks something, after 4, 8, 16, 32, 32, ...
 /// pauses of the processor.
@@ -58,79 +52,20 @@ fn yield_for(time: Duration) {
     }
 }
 
-fn spin(pauses: u32) {
+pub(super) fn spin(pauses: u32) {
     (0..pauses).for_each(|_| std::hint::spin_loop());
 }
 
-/// A mutex without poisoning, for critical sections far shorter than a wake-up.
-pub(crate) struct Mutex<T> {
-    inner: parking_lot::Mutex<T>,
-    pauses: Pauses,
-}
-
-/// How long a thread spins between two tries at a taken lock: `first` pauses, then
-/// twice as many each time, up to `longest`. Rarer tries leave the lock free more often
-/// for a thread that it has put to sleep.
-struct Pauses {
-    first: u32,
-    longest: u32,
-}
+/// A mutex without poisoning.
+pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// For a lock that changes hands at every operation: the first tries come soon,
-    /// the later ones ever more rarely.
     pub(crate) const fn new(value: T) -> Self {
-        Self {
-            inner: parking_lot::Mutex::new(value),
-            pauses: Pauses {
-                first: 10,
-                longest: 320,
-            },
-        }
+        Self(parking_lot::Mutex::new(value))
     }
 
-    /// For a lock that its holder is likely to want again at once, and then
-    /// again. Whoever finds it taken waits longer before the next try: the
-    /// holder, left alone, gets several operations done before the cache lines
-    /// move to another core. But not so long that the lock lies idle once the
-    /// holder has run out of room or items.
-    pub(crate) const fn for_bursts(value: T) -> Self {
-        Self {
-            inner: parking_lot::Mutex::new(value),
-            pauses: Pauses {
-                first: 40,
-                longest: 80,
-            },
-        }
-    }
-
-    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        match self.inner.try_lock() {
-            Some(guard) => guard,
-            None => self.lock_contended(),
-        }
-    }
-
-    #[cold]
-    fn lock_contended(&self) -> MutexGuard<'_, T> {
-        let mut pauses = self.pauses.first;
-        let mut spent = 0;
-        while spent < LOCK_PAUSES {
-            spin(pauses);
-            if let Some(guard) = self.inner.try_lock() {
-                return guard;
-            }
-            spent += pauses;
-            pauses = self.pauses.longest.min(2 * pauses);
-        }
-        for _ in 0..LOCK_YIELDS {
-            yield_now();
-            if let Some(guard) = self.inner.try_lock() {
-                return guard;
-            }
-        }
-        self.inner.lock()
+        self.0.lock()
     }
 }
 

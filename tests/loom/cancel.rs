@@ -33,10 +33,10 @@ fn cancel_while_draining(workers: usize, waits: RetryWaits, fault: Fault) {
     use End::*;
     let (exploration, mut expected) = match workers {
         1 => (
-            model_in_odd_worlds(Preemptions(4), 850),
+            model_in_odd_worlds(Preemptions(4), 1_200),
             vec![[Unrun, Failed]],
         ),
-        _ => (model(Preemptions(3), 8_100), vec![[Unrun, Failed]]),
+        _ => (model(Preemptions(3), 11_000), vec![[Unrun, Failed]]),
     };
     expected.extend([[Unrun, Unrun], [Unrun, Delayed]]);
     // Unless the only worker holds the first task while it waits.
@@ -114,7 +114,7 @@ promise!(two_cancels_publish_each_task_once: two_cancels(), ResultLost => "the r
 
 // A hang would mean that a cancel forgot the submitters that sleep.
 fn blocked_submit(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 2_600).outcomes([true, false], move || {
+    model_in_odd_worlds(Exhaustive, 63_000).outcomes([true, false], move || {
         let options = QueueOptions::new(1, 1).results(ResultsPolicy::Discard);
         let queue = start(echo, options);
         queue.submit(1).unwrap();
@@ -138,7 +138,7 @@ promise!(cancel_ends_a_blocked_submit: blocked_submit(), NoCancel => "the outcom
 // A hang would mean that the abort left a submitter waiting for room; a wrong
 // count, that a task is neither in the results nor handed back.
 fn submits_and_abort(fault: Fault) {
-    model(Preemptions(4), 4_100).outcomes([0, 1, 2], move || {
+    model(Preemptions(4), 7_700).outcomes([0, 1, 2], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || {

@@ -18,8 +18,8 @@ use crate::support::{
 // worker slept through the close.
 fn drain_of_two(workers: usize, fault: Fault) {
     let exploration = match workers {
-        1 => model_in_odd_worlds(Exhaustive, 21),
-        _ => model_in_odd_worlds(Preemptions(4), 3_600),
+        1 => model_in_odd_worlds(Exhaustive, 140),
+        _ => model_in_odd_worlds(Preemptions(4), 8_400),
     };
     exploration.check(move || {
         let queue = start(echo, QueueOptions::new(2, workers));
@@ -41,7 +41,7 @@ promise!(drain_returns_every_result_of_two_workers: drain_of_two(2), ResultLost 
 // change are two critical sections; a hang, that the later close woke nobody
 // and the earlier one neither.
 fn two_closers(fault: Fault) {
-    model(Preemptions(4), 6_000).outcomes([true, false], move || {
+    model(Preemptions(4), 9_200).outcomes([true, false], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let [one, two, submitter] = [(); 3].map(|()| queue.submitter());
         if fault == Fault::NoRace {
@@ -62,7 +62,7 @@ promise!(one_of_two_closes_is_the_one_that_closed: two_closers(), NoRace => "the
 // A hang would mean that the time ran out, and that the drain that follows
 // waits for a wake-up that was spent on the first.
 fn drain_in_time(fault: Fault) {
-    model(Exhaustive, 10_000).outcomes([true, false], move || {
+    model(Exhaustive, 100_000).outcomes([true, false], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         queue.submit(1).unwrap();
         let clock = thread::spawn(move || {
@@ -85,7 +85,7 @@ promise!(a_drain_that_ran_out_of_time_can_go_on: drain_in_time(), ClockStands =>
 // A hang would mean that the last handle does not end its workers when it goes;
 // an attempt that is not done, that it does not wait for them.
 fn last_handle(fault: Fault) {
-    model(Exhaustive, 22).check(move || {
+    model(Exhaustive, 99).check(move || {
         let meeting = Arc::new(Meeting::default());
         let done = Arc::new(AtomicBool::new(false));
         let (inside, ended) = (Arc::clone(&meeting), Arc::clone(&done));
@@ -114,7 +114,7 @@ type Home = Arc<StdMutex<Option<TaskQueue<u32, (), ()>>>>;
 // A hang would mean that a queue dropped on its own worker joins it, or does
 // not close.
 fn own_worker(fault: Fault) {
-    model(Exhaustive, 340).outcomes([false, true], move || {
+    model(Exhaustive, 2_700).outcomes([false, true], move || {
         let home = Home::default();
         let taken = Arc::clone(&home);
         let queue = start(
@@ -142,7 +142,7 @@ promise!(a_queue_dropped_on_its_own_worker_finishes_by_itself: own_worker(), NoC
 // A hang would mean that the worker which did start was not told to leave; a
 // handler still held, that nobody waited until it had.
 fn missing_thread(fault: Fault) {
-    model(Exhaustive, 1).check(move || {
+    model(Exhaustive, 3).check(move || {
         let held = Arc::new(());
         let left = Arc::downgrade(&held);
         let handler = move |attempt: &Attempt<'_, u32>| {

@@ -33,7 +33,7 @@ fn clock(fault: Fault) -> JoinHandle<()> {
 // taken until the pusher gets on: be it because nothing ends the pusher's
 // patience, or because it was over before the slot was free.
 fn one_slot(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 80).check(move || {
+    model_in_odd_worlds(Exhaustive, 180).check(move || {
         let queue = full();
         let pusher = beside(&queue, |queue| queue.push(0, 4).unwrap());
         let clock = clock(fault);
@@ -52,7 +52,7 @@ promise!(
 // A hang would mean that a pusher sleeps on beside a slot, for the one whose
 // patience stood for both has gone.
 fn one_slot_each(fault: Fault) {
-    model_in_odd_worlds(Preemptions(3), 2_400)
+    model_in_odd_worlds(Preemptions(3), 3_800)
         .in_both_orders()
         .check(move || {
             let queue = full();
@@ -72,7 +72,7 @@ promise!(whoever_is_patient_hands_over: one_slot_each(), ClockStands => "deadloc
 // An outcome missing would mean that whoever got a part of its items in is not patient
 // again while it waits for room for the rest: it would be called for every slot.
 fn patient_again(fault: Fault) {
-    model(Preemptions(3), 100).outcomes([true, false], move || {
+    model(Preemptions(3), 150).outcomes([true, false], move || {
         let queue = full();
         let pusher = beside(&queue, |queue| queue.push_all([(0, 4), (0, 5)]).unwrap());
         let was_patient = timed_waits() == 1;
@@ -92,7 +92,7 @@ promise!(who_got_a_part_in_is_patient_for_the_rest: patient_again(), ClockStands
 
 // A hang would mean that whose patience ended behind another kept a slot from both.
 fn patient_one_after_the_other(fault: Fault) {
-    model(Preemptions(2), 1_000).check(move || {
+    model(Preemptions(2), 10_000).check(move || {
         let queue = full();
         let pushers = [4, 5].map(|item| beside(&queue, move |queue| queue.push(0, item).unwrap()));
         let taker = beside(&queue, move |queue| {
@@ -119,7 +119,7 @@ promise!(
 // A hang would mean that a slot stays free although a pusher has slept in vain, for
 // the sake of another that has come since: no clock helps them.
 fn slept_in_vain(fault: Fault) {
-    model(Preemptions(3), 2_000).outcomes([false, true], move || {
+    model(Preemptions(3), 2_900).outcomes([false, true], move || {
         let queue = full();
         let meeting = Arc::new(Meeting::default());
         let here = Arc::clone(&meeting);
@@ -157,7 +157,7 @@ promise!(
 // A hang would mean that a pusher sleeps on although half of the queue is free:
 // here no clock helps it.
 fn half_free(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 45).check(move || {
+    model_in_odd_worlds(Exhaustive, 99).check(move || {
         let queue = full();
         let pusher = beside(&queue, |queue| queue.push(0, 4).unwrap());
         let taker = beside(&queue, |queue| queue.pop().unwrap());
@@ -174,7 +174,7 @@ promise!(half_of_a_large_queue_calls_who_is_patient: half_free(), NobodyTakes =>
 // A hang would mean that a close does not reach who is patient; a push that is
 // let in, that the close does not hold.
 fn close_and_slot(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 60).outcomes([true, false], move || {
+    model_in_odd_worlds(Exhaustive, 150).outcomes([true, false], move || {
         let queue = full();
         let pusher = beside(&queue, |queue| match queue.push(0, 4) {
             Ok(()) => true,
@@ -199,7 +199,7 @@ promise!(close_wakes_a_patient_pusher: close_and_slot(), NoClose => "deadlock");
 // A hang would mean that an abort does not reach who is patient; a wrong sum,
 // that an item is in the queue and handed back too, or neither.
 fn abort_and_slot(fault: Fault) {
-    model(Exhaustive, 54).outcomes([true, false], move || {
+    model(Exhaustive, 160).outcomes([true, false], move || {
         let queue = full();
         let pusher = beside(&queue, |queue| match queue.push(0, 4) {
             Ok(()) => true,
@@ -226,7 +226,7 @@ promise!(abort_wakes_a_patient_pusher: abort_and_slot(), NoCancel => "deadlock")
 // when its patience ended, or reported a timeout without another look; a hang,
 // that its patience hides the deadline.
 fn slot_before_the_deadline(fault: Fault) {
-    model(Exhaustive, 5_200).outcomes([true, false], move || {
+    model(Exhaustive, 82_000).outcomes([true, false], move || {
         let queue = full();
         let deadline = now() + SECOND;
         let pusher = beside(&queue, move |queue| {
@@ -258,7 +258,7 @@ promise!(
 // A failure would mean that a pusher is refused beside a slot because it woke up so late
 // that both its patience, for one who came before it, and its own time were over.
 fn both_times_over(fault: Fault) {
-    model(Preemptions(2), 25_000).check(move || {
+    model(Preemptions(2), 17_000).check(move || {
         let queue = full();
         let pushers = [4, 5].map(|item| beside(&queue, move |queue| queue.push(0, item).unwrap()));
         thread::yield_now(); // they may fall asleep
@@ -303,7 +303,7 @@ fn full_with_a_worker(waits: u32) -> (Fragile<TaskQueue<u32, u32, ()>>, Arc<Meet
 // A hang would mean that a submitter sleeps on although the worker has made much
 // room, and takes no more before the submitter is in: no clock helps it.
 fn much_room_from_a_worker(fault: Fault) {
-    model(Preemptions(4), 1_000).check(move || {
+    model(Preemptions(4), 1_900).check(move || {
         let (queue, meeting) = full_with_a_worker(2);
         let submitter = queue.submitter();
         let producer = thread::spawn(move || {

@@ -16,8 +16,8 @@ use crate::support::{
 // was called for an item that another had taken, and nobody else was.
 fn close_ends(consumers: usize, fault: Fault) {
     let exploration = match consumers {
-        1 => model_in_odd_worlds(Exhaustive, 21),
-        _ => model_in_odd_worlds(Preemptions(4), 1_900),
+        1 => model_in_odd_worlds(Exhaustive, 140),
+        _ => model_in_odd_worlds(Preemptions(4), 5_300),
     };
     exploration.check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
@@ -46,7 +46,7 @@ promise!(close_ends_two_consumers_and_loses_nothing: close_ends(2), NoClose => "
 // are needed, for the two items wait for each other. With one push of both, one
 // call has to lead to the next.
 fn two_items_meet(pushes: usize, fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 270).check(move || {
+    model_in_odd_worlds(Exhaustive, 3_600).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let meeting = Arc::new(Meeting::default());
         let consumers = [(); 2].map(|()| {
@@ -79,7 +79,7 @@ promise!(one_call_leads_to_the_next: two_items_meet(1), NobodySubmits => "deadlo
 // close left a submitter asleep.
 fn blocked_push(fault: Fault) {
     let expected = [(false, false), (true, false), (true, true)];
-    model_in_odd_worlds(Exhaustive, 170).outcomes(expected, move || {
+    model_in_odd_worlds(Exhaustive, 590).outcomes(expected, move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let pusher = beside(&queue, |queue| queue.push(0, 1).is_ok());
@@ -107,7 +107,7 @@ promise!(
 // A hang would mean that the close called one of two submitters, and that the
 // other waits for room that nobody makes.
 fn close_with_two_pushers(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 93).check(move || {
+    model_in_odd_worlds(Exhaustive, 2_400).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let pushers = [1, 2].map(|item| {
@@ -129,7 +129,7 @@ promise!(close_wakes_every_blocked_push: close_with_two_pushers(), NoClose => "d
 // A hang would mean that a consumer which took two items at once left a third,
 // and the other consumer asleep: it takes both to end the meeting.
 fn two_at_once_and_one(fault: Fault) {
-    model(Exhaustive, 270).check(move || {
+    model(Exhaustive, 3_600).check(move || {
         let queue = Arc::new(PriorityQueue::new(3));
         let meeting = Arc::new(Meeting::default());
         let other = Arc::clone(&meeting);
@@ -162,7 +162,7 @@ promise!(
 // A hang would mean that a freed slot was left to a submitter that nobody woke.
 // Nothing is closed until both are in.
 fn slots_freed_one_by_one(capacity: usize, fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 4_500).check(move || {
+    model_in_odd_worlds(Exhaustive, 53_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(capacity));
         queue.push_all(vec![(0, 0); capacity]).unwrap();
         let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
@@ -189,7 +189,7 @@ promise!(
 // A hang would mean that of two slots freed at once one was left to a submitter
 // that nobody woke.
 fn slots_freed_at_once(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 69).check(move || {
+    model_in_odd_worlds(Exhaustive, 880).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         queue.push_all([(0, 0), (0, 0)]).unwrap();
         let pushers = [(); 2].map(|()| beside(&queue, |queue| queue.push(0, 1).unwrap()));
@@ -224,7 +224,7 @@ impl Drop for LastWords {
 // called only one of them; an item that is still there, that a joiner took the
 // queue for idle while an item was leased, or settled and not dropped yet.
 fn two_joiners(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 750).check(move || {
+    model_in_odd_worlds(Exhaustive, 27_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let gone = Arc::new(AtomicBool::new(false));
         let last = LastWords(Arc::clone(&gone));
@@ -258,7 +258,7 @@ promise!(join_returns_after_the_last_settle: two_joiners(), LeaseForgotten => "d
 fn busy_queue(fault: Fault) {
     // How many were seen asleep, and how many came back.
     let expected = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
-    model(Preemptions(4), 10_000).outcomes(expected, move || {
+    model(Preemptions(4), 24_000).outcomes(expected, move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 1).unwrap();
         let lease = queue.lease().unwrap();
@@ -281,7 +281,7 @@ promise!(a_busy_queue_traps_no_joiner: busy_queue(), LeaseForgotten => "the outc
 // A hang would mean that the settle which empties a closed queue called one of
 // two consumers.
 fn last_settle(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 340).check(move || {
+    model_in_odd_worlds(Exhaustive, 11_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 1).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
@@ -306,7 +306,7 @@ promise!(
 // A leak would mean that a payload stays in a queue that is gone; it is
 // refused, handed out, or dropped. A hang, that the abort left a push asleep.
 fn tracked_items(fault: Fault) {
-    model(Exhaustive, 17).check(move || {
+    model(Exhaustive, 39).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         let pusher = beside(&queue, |queue| {
             let _ = queue.push(0, loom::sync::Arc::new(1));

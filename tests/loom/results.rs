@@ -24,7 +24,7 @@ fn snapshots(fault: Fault) {
         [0, 0, 1, 0],
         [0, 0, 0, 1],
     ];
-    model(Preemptions(4), 7_400).outcomes(expected, move || {
+    model(Preemptions(4), 21_000).outcomes(expected, move || {
         let options = QueueOptions::new(2, 1).backoff(Backoff::none());
         let queue = start(zero_fails_once, options);
         let (submitter, results) = (queue.submitter(), queue.results());
@@ -64,7 +64,7 @@ promise!(
 // A hang would mean that the stream of results does not end when the last
 // worker leaves, be it because a canceller still holds the sender.
 fn stream_and_cancel(fault: Fault) {
-    model(Preemptions(4), 3_900).outcomes([true, false], move || {
+    model(Preemptions(4), 6_900).outcomes([true, false], move || {
         let queue = start(echo, QueueOptions::new(2, 1));
         let (submitter, results) = (queue.submitter(), queue.results());
         queue.submit(1).unwrap();
@@ -86,7 +86,7 @@ promise!(the_stream_of_results_ends: stream_and_cancel(), NoCancel => "deadlock"
 // not end; a wrong list, that it misses a result, has one twice, or has them out
 // of order.
 fn late_stream(fault: Fault) {
-    model(Exhaustive, 7_700).outcomes([0, 1, 2], move || {
+    model(Exhaustive, 96_000).outcomes([0, 1, 2], move || {
         let queue = start(echo, QueueOptions::new(2, 1));
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
@@ -108,7 +108,7 @@ promise!(a_stream_that_begins_late_has_every_result: late_stream(), NoRace => "t
 // not end; a wrong set, that the one that came to it second lost its result, or
 // that a result was both kept and sent. How they are ordered is up to the two.
 fn late_stream_of_two(fault: Fault) {
-    model(Preemptions(3), 10_000).outcomes([0, 1, 2], move || {
+    model(Preemptions(3), 16_000).outcomes([0, 1, 2], move || {
         let queue = start(echo, QueueOptions::new(2, 2));
         queue.submit(1).unwrap();
         queue.submit(2).unwrap();
@@ -134,7 +134,7 @@ promise!(
 fn late_stream_and_cancel(fault: Fault) {
     // How many results the stream begins with, and how many tasks were aborted.
     let expected = (0..=2).flat_map(|kept| (0..=2).map(move |aborted| (kept, aborted)));
-    model(Preemptions(3), 3_000).outcomes(expected, move || {
+    model(Preemptions(3), 4_400).outcomes(expected, move || {
         let queue = start(echo, QueueOptions::new(2, 1));
         queue.submit_all([1, 2]).unwrap();
         queue.close();
@@ -161,7 +161,7 @@ promise!(
 
 // A hang would mean that the end of the results is told to one receiver of two.
 fn end_of_results(fault: Fault) {
-    model(Preemptions(3), 7_700)
+    model(Preemptions(3), 16_000)
         .in_both_orders()
         .check(move || {
             let queue = start(echo, QueueOptions::new(1, 1));
@@ -183,7 +183,7 @@ promise!(the_end_of_the_results_is_seen_by_every_receiver: end_of_results(), NoC
 // A hang would mean that of two results one was left to a receiver that nobody
 // woke: the receivers wait for each other, with a result each.
 fn two_receivers(fault: Fault) {
-    model(Preemptions(3), 9_300)
+    model(Preemptions(3), 19_000)
         .in_both_orders()
         .check(move || {
             let queue = start(echo, QueueOptions::new(2, 1));
@@ -209,7 +209,7 @@ promise!(each_result_wakes_a_receiver: two_receivers(), NobodySubmits => "deadlo
 // A hang would mean that a result has called a receiver whose time had run out, and
 // not the one that waits.
 fn receiver_in_a_hurry(fault: Fault) {
-    model_in_odd_worlds(Preemptions(2), 1_000).outcomes([true, false], move || {
+    model_in_odd_worlds(Preemptions(2), 2_200).outcomes([true, false], move || {
         let queue = start(echo, QueueOptions::new(2, 1));
         let (hasty, patient) = (queue.results(), queue.results());
         let hasty = thread::spawn(move || hasty.recv_timeout(SECOND).is_ok());
@@ -235,7 +235,7 @@ promise!(
 // A leak would mean that a payload or a result stays behind in a queue that is
 // gone, or is kept by nobody.
 fn tracked_payloads(fault: Fault) {
-    model(Exhaustive, 11).outcomes([true, false], move || {
+    model(Exhaustive, 52).outcomes([true, false], move || {
         let queue = start(
             |attempt: &Attempt<'_, loom::sync::Arc<u32>>| Ok::<_, ()>(attempt.payload.clone()),
             QueueOptions::new(2, 1),
@@ -264,7 +264,7 @@ fn fails_with_its_payload(attempt: &Attempt<'_, Tracked>) -> Result<(), Tracked>
 fn tracked_delays(waits: RetryWaits, fault: Fault) {
     // Whether it was seen to wait, and whether it failed before the cancel.
     let expected = [(false, false), (false, true), (true, false)];
-    model(Exhaustive, 130).outcomes(expected, move || {
+    model(Exhaustive, 520).outcomes(expected, move || {
         let queue = start(
             fails_with_its_payload,
             QueueOptions::new(1, 1)
@@ -300,7 +300,7 @@ promise!(
 // receiver, whichever of the two goes first.
 fn tracked_stream(fault: Fault) {
     // How many results were there when the receiver went.
-    model(Exhaustive, 2_600).outcomes([0, 1, 2], move || {
+    model(Exhaustive, 54_000).outcomes([0, 1, 2], move || {
         let queue = start(
             fails_with_its_payload,
             QueueOptions::new(2, 1).max_retries(0),

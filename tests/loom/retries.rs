@@ -27,7 +27,7 @@ fn options(capacity: usize, workers: usize) -> QueueOptions {
 // sleepers was called to watch what came back; or that the watcher was called
 // away, or left, and did not hand over.
 fn retry_and_two_consumers(fault: Fault) {
-    model_in_odd_worlds(Preemptions(4), 4_200).check(move || {
+    model_in_odd_worlds(Preemptions(4), 18_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 7).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
@@ -60,7 +60,7 @@ promise!(
 // A hang would mean that the watcher, called for the second item (or for the
 // earlier time), left the other due time unwatched.
 fn earlier_due_time(fault: Fault) {
-    model_in_odd_worlds(Exhaustive, 91).check(move || {
+    model_in_odd_worlds(Exhaustive, 400).check(move || {
         let queue = Arc::new(PriorityQueue::new(2));
         queue.push_all([(0, 2), (0, 1)]).unwrap();
         let (two, one) = (queue.lease().unwrap(), queue.lease().unwrap());
@@ -79,7 +79,7 @@ promise!(an_earlier_due_time_is_watched_too: earlier_due_time(), ClockStands => 
 // A hang would mean that a watcher whose own deadline came first left without
 // handing the watch over.
 fn hasty_watcher(fault: Fault) {
-    model_in_odd_worlds(Preemptions(4), 2_700)
+    model_in_odd_worlds(Preemptions(4), 7_100)
         .in_both_orders()
         .outcomes([true, false], move || {
             let queue = Arc::new(PriorityQueue::new(1));
@@ -106,7 +106,7 @@ promise!(a_watcher_that_times_out_hands_over: hasty_watcher(), ClockStands => "d
 // A hang would mean that the one consumer that watched the time took its item
 // and left the other asleep beside the second, due at the same instant.
 fn due_together(fault: Fault) {
-    model(Preemptions(4), 5_000)
+    model(Preemptions(4), 13_000)
         .in_both_orders()
         .check(move || {
             let queue = Arc::new(PriorityQueue::new(2));
@@ -133,7 +133,7 @@ promise!(two_retries_due_together_reach_two_consumers: due_together(), ClockStan
 // A hang would mean that the consumer of a closed queue does not watch the time
 // of what came back; `None`, that it left while a lease could come back.
 fn back_to_a_closed_queue(fault: Fault) {
-    model(Exhaustive, 18).check(move || {
+    model(Exhaustive, 45).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 7).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
@@ -156,7 +156,7 @@ promise!(
 // A hang would mean that the lease waits for the room that its own item's
 // absence gave away, or that a push is not called once there is room again.
 fn back_beyond_capacity(fault: Fault) {
-    model(Exhaustive, 980).check(move || {
+    model(Exhaustive, 39_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 1).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
@@ -181,7 +181,7 @@ promise!(a_lease_that_comes_back_needs_no_room: back_beyond_capacity(), ClockSta
 // A hang would mean that an abort left a lease-holder's queue waiting; a wrong
 // count that an item was handed out twice, or to nobody.
 fn abort_and_retry(fault: Fault) {
-    model(Exhaustive, 120).outcomes([true, false], move || {
+    model(Exhaustive, 1_200).outcomes([true, false], move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 7).unwrap();
         let worker = beside(&queue, move |queue| match queue.lease() {
@@ -237,7 +237,7 @@ promise!(
 // A hang would mean that one of the workers left, for the other would see to
 // the retry: that adds a task and waits for it, which takes both.
 fn retry_that_needs_both_workers(fault: Fault) {
-    model(Preemptions(3), 4_800)
+    model(Preemptions(3), 8_200)
         .in_both_orders()
         .check(move || {
             let meeting = Arc::new(Meeting::default());
@@ -269,7 +269,7 @@ promise!(
 // A hang would mean that the worker that watched the time took the other task,
 // which waits for the retry, and that nobody watches any more.
 fn task_that_waits_for_a_retry(fault: Fault) {
-    model(Preemptions(3), 2_600)
+    model(Preemptions(3), 3_900)
         .in_both_orders()
         .check(move || {
             let meeting = Arc::new(Meeting::default());
@@ -299,7 +299,7 @@ promise!(
 // sleeps the delay out itself, that the delay does not end with its time, or
 // that its room is not given to the submitter that waits.
 fn retry_and_submit(waits: RetryWaits, fault: Fault) {
-    model(Preemptions(3), 6_700).check(move || {
+    model(Preemptions(3), 10_000).check(move || {
         let queue = start(zero_fails_once, options(1, 1).retry_waits(waits));
         queue.submit(0).unwrap();
         let submitter = queue.submitter();
@@ -328,7 +328,7 @@ promise!(
 // takes up no room, and that an outage does not slow submitters down. A hang,
 // that the abort did not end the delay.
 fn room_of_a_held_task(fault: Fault) {
-    model(Exhaustive, 500).outcomes([true, false], move || {
+    model(Exhaustive, 2_200).outcomes([true, false], move || {
         let waits = options(1, 1).retry_waits(RetryWaits::HoldWorker);
         let queue = match fault {
             Fault::NothingFails => start(echo, waits),

@@ -16,7 +16,7 @@ use crate::support::{
 // A hang would mean that a task was accepted after the last worker had left; a
 // missing result, that it was accepted and forgotten.
 fn submit_and_drain(fault: Fault) {
-    model(Exhaustive, 99).outcomes([true, false], move || {
+    model(Exhaustive, 380).outcomes([true, false], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || accepted(submitter.submit(1), 1));
@@ -64,7 +64,7 @@ promise!(
 // A hang would mean that the close left the rest of the tasks waiting for room;
 // a wrong sum, that one of them is neither in nor handed back.
 fn submit_all_and_close(fault: Fault) {
-    model(Preemptions(4), 2_500).outcomes([0, 1, 2, 3], move || {
+    model(Preemptions(4), 7_900).outcomes([0, 1, 2, 3], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || match submitter.submit_all([1, 2, 3]) {
@@ -121,7 +121,7 @@ promise!(
 // A hang would mean that a blocking submit of several tasks was not called for
 // every slot that two workers freed, or that a worker left too early.
 fn blocking_submits(fault: Fault) {
-    model(Preemptions(3), 16_000).check(move || {
+    model(Preemptions(3), 28_000).check(move || {
         let queue = start(echo, QueueOptions::new(1, 2));
         lose_a_result(&queue, fault);
         for payload in [1, 2, 3] {
@@ -144,9 +144,9 @@ enum End {
 // that the worker left before its own child was run.
 fn child_and(end: End, fault: Fault) {
     let (exploration, expected) = match end {
-        End::Close => (model(Exhaustive, 960), vec![(2, true)]),
+        End::Close => (model(Exhaustive, 3_800), vec![(2, true)]),
         End::Cancel => (
-            model(Preemptions(4), 1_400),
+            model(Preemptions(4), 1_900),
             vec![(0, false), (1, false), (1, true), (2, true)],
         ),
     };
@@ -190,7 +190,7 @@ promise!(
 // A hang would mean that the workers left while a handler could still add a
 // task, or that nobody was called for it: parent and child need two workers.
 fn child_that_its_parent_waits_for(fault: Fault) {
-    model(Preemptions(4), 3_900).check(move || {
+    model(Preemptions(4), 8_100).check(move || {
         let meeting = Arc::new(Meeting::default());
         let queue = start(
             move |attempt: &Attempt<'_, u32>| {
@@ -240,7 +240,7 @@ promise!(no_worker_sleeps_while_a_task_is_ready: tasks_that_meet(), NobodySubmit
 // nobody for it: the handler waits for the submitter that sleeps. The first task
 // it takes alone, the second as it settles the first.
 fn handlers_that_wait_for_a_submit(fault: Fault) {
-    model(Preemptions(4), 2_300).check(move || {
+    model(Preemptions(4), 4_600).check(move || {
         let meetings = [(); 2].map(|()| Arc::new(Meeting::default()));
         let [first, second] = meetings.clone();
         let queue = start(

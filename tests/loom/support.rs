@@ -4,7 +4,7 @@
 //!
 //! loom explores every order in which threads arrive (up to a model's bound),
 //! but of several sleepers on one condvar it always wakes the oldest. No queue
-//! leaves it that choice: each sleeper has a condvar of its own, and which of
+//! leaves it that choice: each sleep has a condvar of its own, and which of
 //! them is signalled is decided in `State`, under the lock, by the code that
 //! runs in production. What loom has left to explore is when the signalled
 //! thread gets the lock, and it does. A second policy would be another queue.
@@ -220,7 +220,7 @@ impl Model {
     fn expect_floor(&self, world: World, executions: u32) {
         let floor = match world {
             World::Plain => self.floor,
-            _ => self.floor / 20,
+            _ => (self.floor / 20).min(500),
         };
         let overridden = std::env::var_os("LOOM_MAX_PREEMPTIONS").is_some();
         assert!(

@@ -14,7 +14,7 @@ use crate::support::{Bound::*, Fault, SECOND, beside, model, model_in_odd_worlds
 // A hang would mean that the call for the one slot went to a submitter whose
 // time ran out, and that it was not passed on.
 fn timed_push(fault: Fault) {
-    model_in_odd_worlds(Preemptions(3), 13_000).outcomes([true, false], move || {
+    model_in_odd_worlds(Preemptions(3), 20_000).outcomes([true, false], move || {
         let queue = Arc::new(PriorityQueue::new(1));
         queue.push(0, 0).unwrap();
         let timed = beside(&queue, |queue| match queue.push_timeout(0, 1, SECOND) {
@@ -51,7 +51,7 @@ promise!(
 // A hang would mean that an item was left to a consumer whose time ran out
 // after it had been called, and that the other sleeps on.
 fn timed_pop(fault: Fault) {
-    model_in_odd_worlds(Preemptions(3), 200).outcomes([true, false], move || {
+    model_in_odd_worlds(Preemptions(3), 330).outcomes([true, false], move || {
         let queue = Arc::new(PriorityQueue::new(2));
         let timed = beside(&queue, |queue| {
             let popped = queue.pop_timeout(SECOND);
@@ -81,7 +81,7 @@ promise!(
 // though there was room in time; a hang, that a call went astray between two
 // that ran out of time together.
 fn two_timed_pushes(fault: Fault) {
-    model_in_odd_worlds(Preemptions(3), 300)
+    model_in_odd_worlds(Preemptions(3), 560)
         .in_both_orders()
         .check(move || {
             let queue = Arc::new(PriorityQueue::new(1));

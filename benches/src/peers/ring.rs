@@ -1,4 +1,4 @@
-//! The floor: what any bounded queue with a mutex and condvars must do, and
+//! The floor: what any bounded queue with one lock and condvars must do, and
 //! nothing else. No priorities, no books, no deadlines, no fairness.
 
 use std::collections::VecDeque;
@@ -6,9 +6,11 @@ use std::hint;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockWriteGuard};
 
 use crate::peers::channels::{Batching, Blocking};
+
+type Guard<'a> = RwLockWriteGuard<'a, State>;
 
 /// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where there is
 /// much room after 40, 80, 80, ...; then yields.
@@ -36,9 +38,10 @@ fn yield_for(time: Duration) {
 }
 
 pub struct Ring {
-    state: Mutex<State>,
-    not_empty: Condvar,
-    not_full: Condvar,
+    /// Only ever locked for writing, as in taskshelf.
+    state: RwLock<State>,
+    not_empty: Bell,
+    not_full: Bell,
     capacity: usize,
     /// Room that who has found the ring full waits for.
     much_room: usize,
@@ -71,15 +74,15 @@ impl Line {
 
 impl Ring {
     #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        match self.state.try_lock() {
+    fn lock(&self) -> Guard<'_> {
+        match self.state.try_write() {
             Some(state) => state,
             None => self.lock_contended(),
         }
     }
 
     #[cold]
-    fn lock_contended(&self) -> MutexGuard<'_, State> {
+    fn lock_contended(&self) -> Guard<'_> {
         let (mut pauses, longest) = if self.much_room > 1 {
             (40, 80)
         } else {
@@ -88,7 +91,7 @@ impl Ring {
         let mut spent = 0;
         while spent < LOCK_PAUSES {
             spin(pauses);
-            if let Some(state) = self.state.try_lock() {
+            if let Some(state) = self.state.try_write() {
                 return state;
             }
             spent += pauses;
@@ -96,15 +99,15 @@ impl Ring {
         }
         for _ in 0..LOCK_YIELDS {
             thread::yield_now();
-            if let Some(state) = self.state.try_lock() {
+            if let Some(state) = self.state.try_write() {
                 return state;
             }
         }
-        self.state.lock()
+        self.state.write()
     }
 
     #[inline]
-    fn unlock(&self, state: MutexGuard<'_, State>) {
+    fn unlock(&self, state: Guard<'_>) {
         match state.takers.asleep + state.givers.asleep {
             0 => drop(state),
             _ => self.unlock_and_signal(state),
@@ -112,7 +115,7 @@ impl Ring {
     }
 
     #[inline(never)]
-    fn unlock_and_signal(&self, mut state: MutexGuard<'_, State>) {
+    fn unlock_and_signal(&self, mut state: Guard<'_>) {
         let (is_empty, room) = (state.items.is_empty(), self.room(&state));
         state.fills = room > 0 && (state.fills || room >= self.much_room);
         let fills = state.fills;
@@ -120,10 +123,10 @@ impl Ring {
         let calls_giver = state.givers.call(fills);
         drop(state);
         if calls_taker {
-            self.not_empty.notify_one();
+            self.not_empty.ring();
         }
         if calls_giver {
-            self.not_full.notify_one();
+            self.not_full.ring();
         }
     }
 
@@ -131,7 +134,7 @@ impl Ring {
         self.capacity - state.items.len()
     }
 
-    fn pause(&self, look: u32) -> MutexGuard<'_, State> {
+    fn pause(&self, look: u32) -> Guard<'_> {
         match look.checked_sub(SPIN_LOOKS) {
             None => spin(4 << look.min(3)),
             Some(yields) => yield_for(Duration::from_micros(2 << yields)),
@@ -140,7 +143,7 @@ impl Ring {
     }
 
     #[cold]
-    fn wait_for_item<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait_for_item<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         for look in 0..LOOKS {
             drop(state);
             state = self.pause(look);
@@ -149,13 +152,13 @@ impl Ring {
             }
         }
         while state.items.is_empty() && !state.is_closed {
-            state = Self::sleep(state, &self.not_empty, |s| &mut s.takers);
+            state = self.sleep(state, &self.not_empty, |s| &mut s.takers);
         }
         state
     }
 
     #[cold]
-    fn wait_for_room<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait_for_room<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         let first = if self.much_room > 1 { SPIN_LOOKS } else { 0 };
         for look in first..LOOKS {
             drop(state);
@@ -167,7 +170,7 @@ impl Ring {
         loop {
             // Whether it fills is kept up to date only while somebody sleeps.
             state.fills &= state.givers.asleep > 0;
-            state = Self::sleep(state, &self.not_full, |s| &mut s.givers);
+            state = self.sleep(state, &self.not_full, |s| &mut s.givers);
             if self.room(&state) > 0 {
                 return state;
             }
@@ -175,12 +178,15 @@ impl Ring {
     }
 
     fn sleep<'a>(
-        mut state: MutexGuard<'a, State>,
-        condvar: &Condvar,
+        &'a self,
+        mut state: Guard<'a>,
+        bell: &Bell,
         line: fn(&mut State) -> &mut Line,
-    ) -> MutexGuard<'a, State> {
+    ) -> Guard<'a> {
         line(&mut state).asleep += 1;
-        condvar.wait(&mut state);
+        drop(state);
+        bell.wait();
+        let mut state = self.lock();
         let line = line(&mut state);
         line.asleep -= 1;
         line.is_called = false;
@@ -188,18 +194,60 @@ impl Ring {
     }
 }
 
+/// What threads that sleep for the same listen to.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<Rung>,
+    condvar: Condvar,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Rung {
+    #[default]
+    No,
+    ForOne,
+    ForAll,
+}
+
+impl Bell {
+    fn wait(&self) {
+        let mut rung = self.rung.lock();
+        while *rung == Rung::No {
+            self.condvar.wait(&mut rung);
+        }
+        if *rung == Rung::ForOne {
+            *rung = Rung::No;
+        }
+    }
+
+    /// Nobody else rings before the one that this is for is there.
+    fn ring(&self) {
+        let mut rung = self.rung.lock();
+        if *rung == Rung::No {
+            *rung = Rung::ForOne;
+        }
+        drop(rung);
+        self.condvar.notify_one();
+    }
+
+    fn ring_for_all(&self) {
+        *self.rung.lock() = Rung::ForAll;
+        self.condvar.notify_all();
+    }
+}
+
 impl Blocking for Ring {
     fn with_capacity(capacity: usize) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: RwLock::new(State {
                 items: VecDeque::with_capacity(capacity),
                 is_closed: false,
                 fills: false,
                 takers: Line::default(),
                 givers: Line::default(),
             }),
-            not_empty: Condvar::new(),
-            not_full: Condvar::new(),
+            not_empty: Bell::default(),
+            not_full: Bell::default(),
             capacity,
             much_room: if capacity >= LARGE_CAPACITY {
                 capacity / 2
@@ -230,7 +278,7 @@ impl Blocking for Ring {
 
     fn close(&self) {
         self.lock().is_closed = true;
-        self.not_empty.notify_all();
+        self.not_empty.ring_for_all();
     }
 }
 

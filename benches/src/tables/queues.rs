@@ -119,7 +119,7 @@ pub fn measure(effort: &Effort, report: &mut Report) -> Result<(), Box<dyn Error
     }
     report.note(
         "Floor: a ring under the same lock, with the same waits before sleeping, and nothing \
-         else: what any queue with a mutex and condvars must do.",
+         else: what any queue with one lock and condvars must do.",
     );
     Ok(())
 }

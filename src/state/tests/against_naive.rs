@@ -226,6 +226,9 @@ impl Machine {
         last: bool,
         thread: u32,
     ) -> Offered {
+        if turn == Turn::Behind && !last && self.phase == Phase::Open {
+            return Offered::Nothing; // the monitor holds it back
+        }
         let admission = self.state.admission(door, turn);
         self.check_admission(admission, door, turn);
         match admission {

@@ -147,7 +147,6 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty());
     assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
-    assert_eq!(model.admission(Turn::Behind), Admission::Full);
     model.fall_asleep(Side::Space, Turn::Behind, "third");
     assert_eq!(model.woken(), ["second"]);
 }
