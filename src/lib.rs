@@ -81,7 +81,7 @@
 //   sleepers        who must be woken, and who may go ahead of them
 //   state           every other decision, under the lock but without knowing it
 //   parker          what one thread sleeps on
-//   monitor         the lock, and who sleeps on it
+//   monitor         the lock, and who waits for what is in it
 //   contain, chunks                          the doors to the user's code
 //   lease, priority_queue                    the shelf
 //   cancel_token    the hint that a queue was cancelled

@@ -30,7 +30,8 @@ pub(crate) enum Turn {
     /// It slept, and is awake before its turn: its time ran out, or it was called for
     /// something else than what there is.
     Early,
-    /// The same, and what there is belongs to those who came before it.
+    /// Its patience ended behind others: what there is belongs to them, unless this is its
+    /// last look.
     Behind,
 }
 
@@ -142,12 +143,7 @@ impl<W> Line<W> {
 
     /// Whether a thread may go ahead now.
     pub(crate) fn lets_pass(&self, turn: Turn) -> bool {
-        match turn {
-            Turn::Called => true,
-            Turn::Newcomer | Turn::Again | Turn::Early | Turn::Behind => {
-                self.passes < self.max_passes || !self.is_waited_in()
-            }
-        }
+        turn == Turn::Called || self.passes < self.max_passes || !self.is_waited_in()
     }
 
     /// A thread got what the line is for, in its turn or ahead of it.

@@ -1,9 +1,9 @@
-//! The lock around the state, and the threads that sleep on it.
+//! The lock around the state, and the threads that wait for what is in it.
 //!
 //! Every operation is one critical section of [`State`], repeated after each
-//! sleep. One that may have changed the state ends in [`Monitor::unlock`] or in a
-//! sleep: both ask the state who must be woken, let go of the lock, and signal then, so
-//! that a woken thread never runs into the lock of its waker. Each sleep has a
+//! sleep. One that may have changed the state ends in [`Monitor::unlock`], before a sleep
+//! too: it asks the state who must be woken, lets go of the lock, and signals then, so
+//! that a woken thread does not run into the lock of its waker. Each sleep has a
 //! [`Parker`] of its own; a signal therefore reaches the thread that the state has chosen
 //! and no other, and it is not lost on a thread that has let go of the lock and does not
 //! sleep yet.
@@ -233,8 +233,10 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Sleeps until called or, at the latest, until `deadline`. `earlier` is the
-    /// ticket of the caller's last sleep for this, if there was one.
+    /// Sleeps until called, or until an instant that the state sets, `deadline` at the
+    /// latest. Which of them it was the state says and not the sleep, for a call may come
+    /// between that instant and the lock. `earlier` is the ticket of the caller's last sleep
+    /// for this, if there was one.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
@@ -243,14 +245,14 @@ impl<T> Monitor<T> {
         deadline: Option<Instant>,
     ) -> (Guard<'a, T>, Turn, Ticket) {
         let since = sync::timestamp();
-        let waker = Arc::new(Parker::new());
+        let parker = Arc::new(Parker::new());
         let (ticket, until) =
-            state.fall_asleep(side, earlier, Arc::clone(&waker), deadline, sync::now);
+            state.fall_asleep(side, earlier, Arc::clone(&parker), deadline, sync::now);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
         Self::unlock(state);
-        waker.park(until);
+        parker.park(until);
         let mut state = self.state.lock();
         let slept = sync::timestamp().saturating_duration_since(since);
         let turn = state

@@ -61,7 +61,8 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Keeps a result in the list, as long as there is one.
+    /// Keeps a result in the list, or hands it back once there is none: it goes to
+    /// [`sender`](Self::sender) then, like all that follow.
     #[inline]
     pub(crate) fn put(&self, result: T) -> Result<(), T> {
         match &mut self.contents.lock().sink {
@@ -73,7 +74,7 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Where results go that the list does not take.
+    /// Where results go that are handed back; nowhere, if there is none.
     pub(crate) fn sender(&self) -> Option<Sender<T>> {
         match &self.contents.lock().sink {
             Sink::Stream(sender) => Some(sender.clone()),

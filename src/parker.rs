@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::sync::{self, Condvar, Mutex};
 
-/// Whoever goes to sleep makes one, and shows it under the lock to those who will wake it.
-/// They need not hold that lock any more when they do: a signal is kept, and a sleep that
-/// begins after it ends at once.
+/// Whoever goes to sleep makes one, and shows it under the queue's lock to those who will
+/// wake it. Neither holds that lock any more when it sleeps or signals: a signal is kept, and
+/// a sleep that begins after it ends at once.
 pub(crate) struct Parker {
     signalled: Mutex<bool>,
     condvar: Condvar,
@@ -35,6 +35,7 @@ impl Parker {
         }
     }
 
+    /// Ends the sleep, or the one to come.
     pub(crate) fn unpark(&self) {
         *self.signalled.lock() = true;
         self.condvar.notify_one();

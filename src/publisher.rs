@@ -109,13 +109,13 @@ impl<P, R, E> Publisher<P, R, E> {
             return Self::send(stream, result);
         }
         if let Err(result) = self.outbox.put(result) {
-            self.put_elsewhere(result);
+            self.send_or_discard(result);
         }
     }
 
-    /// A result that the list does not take.
+    /// For a result that the list does not take.
     #[cold]
-    fn put_elsewhere(&self, result: WorkerResult<P, R, E>) {
+    fn send_or_discard(&self, result: WorkerResult<P, R, E>) {
         match self.outbox.sender() {
             // Another worker may have been faster; its sender is as good.
             Some(stream) => Self::send(self.stream.get_or_init(|| stream), result),

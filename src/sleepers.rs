@@ -80,14 +80,14 @@ pub(crate) struct Sleepers<W> {
     /// True once a thread got through that had not slept; after a sleep, whether the
     /// thread was called, and soon.
     busy: [bool; 2],
-    /// Room that a submitter is worth waking for; more than one slot in a queue
-    /// so large that it will not be empty before the submitter is there.
-    much_room: usize,
     /// In a box, so that what every operation touches lies close together.
     lines: Box<Lines<W>>,
 }
 
 struct Lines<W> {
+    /// Room that a submitter is worth waking for; more than one slot in a queue
+    /// so large that it will not be empty before the submitter is there.
+    much_room: usize,
     /// What everybody has been called for who must be; nothing if the lines have changed
     /// since. While this is how things stand no line is looked at or written.
     called_for: Option<Outlook>,
@@ -120,8 +120,8 @@ impl<W> Sleepers<W> {
         Self {
             occupied: 0,
             busy: [false; 2],
-            much_room,
             lines: Box::new(Lines {
+                much_room,
                 called_for: None,
                 work: Line::new(max_passes),
                 space: Line::new(max_passes),
@@ -147,12 +147,12 @@ impl<W> Sleepers<W> {
     /// Whether so much room is worth waking a patient submitter for.
     #[inline]
     pub(crate) fn is_much(&self, room: usize) -> bool {
-        room >= self.much_room
+        room >= self.lines.much_room
     }
 
     /// Whether submitters need not be told of every slot that gets free.
     pub(crate) fn is_large(&self) -> bool {
-        self.much_room > 1
+        self.lines.much_room > 1
     }
 
     // ----- those who do not sleep ---------------------------------------------
@@ -191,8 +191,8 @@ impl<W> Sleepers<W> {
     // ----- falling asleep, and waking up --------------------------------------
 
     /// Puts the caller to sleep, under the ticket it had if it has slept for this
-    /// before; it must wait until it is no longer [asleep](Self::is_asleep), or until
-    /// the returned instant. `now` is asked only for a patient submitter.
+    /// before; it must sleep until `waker` is signalled, or until the returned instant.
+    /// `now` is asked only for a patient submitter.
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,

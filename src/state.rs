@@ -98,9 +98,10 @@ pub(crate) struct State<T, W> {
     refused: u64,
 }
 
-// In the first line the lock comes before this, and the number of what is ready after it.
+// In the first line the two words of the lock come before this, and the number of what is
+// ready after it.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(mem::offset_of!(State<u8, u8>, ready) == 64 - 2 * size_of::<usize>());
+const _: () = assert!(mem::offset_of!(State<u8, u8>, ready) == 64 - 3 * size_of::<usize>());
 
 impl<T, W> State<T, W> {
     /// A queue with room for `large` or more is a large one. `max_passes` threads

@@ -57,8 +57,9 @@ pub fn now() -> Instant {
     clock().now()
 }
 
-/// How many waits there are that the clock could end. A wait counts from when its thread
-/// can be woken until it is awake: seen here, it sleeps or is about to, or has been woken.
+/// How many waits there are that the clock could end. A wait counts once its queue's lock
+/// is free again, until the clock ends it or it is over: seen here, it sleeps or is about to,
+/// or has been woken.
 pub fn timed_waits() -> usize {
     clock().alarms.len()
 }

@@ -3,8 +3,8 @@
 //! It is a `parking_lot::RwLock` that nobody reads. `Mutex::try_lock` looks at the lock
 //! before it takes it, `try_write` takes it at once; of a lock that another core had last
 //! that is one transfer of its cache line in place of two, and the transfers are what a
-//! queue between two cores spends its time on. That a condvar knows the mutex only is no
-//! loss: whoever sleeps has a [`Parker`](crate::parker::Parker).
+//! queue between two cores spends its time on. That a condvar goes with the mutex only is
+//! no loss: whoever sleeps has a [`Parker`](crate::parker::Parker).
 
 use std::thread::yield_now;
 
@@ -14,10 +14,10 @@ use super::native::spin;
 
 pub(crate) type LockGuard<'a, T> = MappedRwLockWriteGuard<'a, T>;
 
-/// A thread that finds the lock taken spins for this many pauses of the processor in all,
-/// ten to thirty microseconds, and tries the lock now and then. After that it gives its
-/// core away `YIELDS` times, in case the holder is waiting for that very core, and
-/// at last lets the lock put it to sleep.
+/// A thread that does not get the lock spins for this many pauses of the processor in
+/// all, ten to thirty microseconds, and tries the lock now and then. After that it gives
+/// its core away `YIELDS` times, in case the holder is waiting for that very core, and at
+/// last lets the lock put it to sleep.
 const PAUSES: u32 = 600;
 const YIELDS: u32 = 2;
 
@@ -40,13 +40,7 @@ impl<T> Lock<T> {
     /// For a lock that changes hands at every operation: the first tries come soon,
     /// the later ones ever more rarely.
     pub(crate) const fn new(value: T) -> Self {
-        Self {
-            inner: RwLock::new(Mutex::new(value)),
-            pauses: Pauses {
-                first: 10,
-                longest: 320,
-            },
-        }
+        Self::with(value, 10, 320)
     }
 
     /// For a lock that its holder is likely to want again at once, and then
@@ -55,12 +49,13 @@ impl<T> Lock<T> {
     /// move to another core. But not so long that the lock lies idle once the
     /// holder has run out of room or items.
     pub(crate) const fn for_bursts(value: T) -> Self {
+        Self::with(value, 40, 80)
+    }
+
+    const fn with(value: T, first: u32, longest: u32) -> Self {
         Self {
             inner: RwLock::new(Mutex::new(value)),
-            pauses: Pauses {
-                first: 40,
-                longest: 80,
-            },
+            pauses: Pauses { first, longest },
         }
     }
 
@@ -91,6 +86,19 @@ impl<T> Lock<T> {
                 return guard;
             }
         }
+        // Takes a free lock that others sleep on, too, which `try_write` does not.
         self.inner.write()
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// What [`State`](crate::state::State) counts on, that its busiest fields share a cache
+    /// line with the lock.
+    #[test]
+    fn the_lock_takes_two_words_before_the_value() {
+        assert_eq!(size_of::<RwLock<Mutex<u64>>>(), 3 * size_of::<usize>());
     }
 }

@@ -31,6 +31,8 @@ mod lock;
 #[cfg(not(any(loom, shuttle)))]
 mod native;
 #[cfg(not(any(loom, shuttle)))]
+pub(crate) use lock::{Lock, LockGuard};
+#[cfg(not(any(loom, shuttle)))]
 pub use native::Receiver;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use native::*;

@@ -4,15 +4,14 @@ use std::io;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
+
 use super::{LARGE_CAPACITY, MAX_PASSES};
 
 pub(crate) use std::sync::atomic::AtomicBool;
 
-pub(crate) use super::lock::{Lock, LockGuard};
 pub use crossbeam_channel::Receiver;
 pub(crate) use crossbeam_channel::{Sender, unbounded};
-
-type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// The first looks of a thread that lacks something, after 4, 8, 16, 32, 32, ...
 /// pauses of the processor.

@@ -102,8 +102,8 @@ pub(crate) fn looks() -> u32 {
     world().looks
 }
 
-/// Lets the first `count` sleeps of this execution of the model end though nobody
-/// has woken the sleeper, as sleeping on a condvar may.
+/// Lets the first `count` waits on a condvar in this execution of the model end though
+/// nobody has notified it, as they may.
 pub fn wake_for_nothing(count: u32) {
     world().spurious_wakes = count;
 }

@@ -6,8 +6,8 @@
 //! but of several sleepers on one condvar it always wakes the oldest. No queue
 //! leaves it that choice: each sleep has a condvar of its own, and which of
 //! them is signalled is decided in `State`, under the lock, by the code that
-//! runs in production. What loom has left to explore is when the signalled
-//! thread gets the lock, and it does. A second policy would be another queue.
+//! runs in production. What loom has left to explore is whether the signal comes before
+//! the sleep, and when the signalled thread gets the lock, and it does. A second policy would be another queue.
 //!
 //! Two wake-ups are not the queues': who of several receivers gets a result
 //! (crossbeam's in production), and which of several waits that are due at one
@@ -99,7 +99,7 @@ pub(crate) enum Bound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum World {
     Plain,
-    /// A sleep ends though nobody called the sleeper.
+    /// A wait on a condvar ends though nobody has notified it.
     WakesForNothing,
     /// So many threads in a row go ahead of those who wait.
     LetsPass(u32),
@@ -146,7 +146,8 @@ pub(crate) fn model(bound: Bound, floor: u32) -> Model {
 }
 
 /// The same, to be explored once more in each of the odd worlds, where the same
-/// must hold: with no more than three preemptions, for these schedules are longer.
+/// must hold: with no more than three preemptions, for these schedules are longer, and with a
+/// twentieth of the floor, 500 at the most.
 pub(crate) fn model_in_odd_worlds(bound: Bound, floor: u32) -> Model {
     Model {
         worlds: &ODD_WORLDS,
