@@ -110,13 +110,14 @@ impl Model {
         self.state.sleepers.wake_up(side, earlier, ticket, false)
     }
 
+    /// As the monitor asks for them.
     fn woken(&mut self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self
-            .state
-            .wakes()
-            .into_iter()
-            .flat_map(Wakes::wakers)
-            .collect();
+        self.state.check_books();
+        let wakes = match self.state.has_sleepers() {
+            true => self.state.wakes(),
+            false => None,
+        };
+        let mut names: Vec<_> = wakes.into_iter().flat_map(Wakes::wakers).collect();
         names.sort();
         names
     }

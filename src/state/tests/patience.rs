@@ -152,6 +152,21 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
 }
 
 #[test]
+fn who_goes_away_when_its_grace_runs_out_leaves_the_room_to_those_before_it() {
+    let mut model = full_large_queue();
+    let first = model.sleep(Side::Space, "first");
+    model.sleep(Side::Space, "second");
+    model.take(Turn::Newcomer);
+    model.wake_up(Side::Space, first);
+    model.accept(7, Turn::Called);
+    let (third, _) = model.fall_asleep(Side::Space, Turn::Again, "third");
+    model.take(Turn::Newcomer);
+    assert!(model.woken().is_empty());
+    model.wake_up(Side::Space, third);
+    assert_eq!(model.woken(), ["second"]);
+}
+
+#[test]
 fn whose_grace_runs_out_behind_one_that_was_called_lets_that_one_go_ahead() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
