@@ -6,8 +6,9 @@
 //! but of several sleepers on one condvar it always wakes the oldest. No queue
 //! leaves it that choice: each sleep has a condvar of its own, and which of
 //! them is signalled is decided in `State`, under the lock, by the code that
-//! runs in production. What loom has left to explore is whether the signal comes before
-//! the sleep, and when the signalled thread gets the lock, and it does. A second policy would be another queue.
+//! runs in production. What loom has left to explore is whether the signal comes
+//! before the sleep, and when the signalled thread gets the lock, and it does. A
+//! second policy would be another queue.
 //!
 //! Two wake-ups are not the queues': who of several receivers gets a result
 //! (crossbeam's in production), and which of several waits that are due at one

@@ -134,8 +134,8 @@ fn who_gives_up_within_a_grace_is_not_patient_for_others() {
     }
 }
 
-#[test]
-fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
+/// There is a slot, and whoever has this ticket is patient for "second", too.
+fn patient_behind_another() -> (Model, Ticket) {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
     model.sleep(Side::Space, "second");
@@ -143,9 +143,15 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
     assert_eq!(model.wake_up(Side::Space, first), Turn::Called);
     model.accept(7, Turn::Called);
     let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
-    assert!(until.is_some(), "it is patient, for the second too");
+    assert!(until.is_some(), "it is patient");
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty());
+    (model, third)
+}
+
+#[test]
+fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
+    let (mut model, third) = patient_behind_another();
     assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
     model.fall_asleep(Side::Space, Turn::Behind, "third");
     assert_eq!(model.woken(), ["second"]);
@@ -153,15 +159,7 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
 
 #[test]
 fn who_goes_away_when_its_grace_runs_out_leaves_the_room_to_those_before_it() {
-    let mut model = full_large_queue();
-    let first = model.sleep(Side::Space, "first");
-    model.sleep(Side::Space, "second");
-    model.take(Turn::Newcomer);
-    model.wake_up(Side::Space, first);
-    model.accept(7, Turn::Called);
-    let (third, _) = model.fall_asleep(Side::Space, Turn::Again, "third");
-    model.take(Turn::Newcomer);
-    assert!(model.woken().is_empty());
+    let (mut model, third) = patient_behind_another();
     model.wake_up(Side::Space, third);
     assert_eq!(model.woken(), ["second"]);
 }
