@@ -20,7 +20,7 @@ use crate::parker::Parker;
 use crate::sleepers::Side;
 use crate::state::{Admission, Door, NotTaken, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
-use crate::sync::{self, Lock, LockGuard, SPIN_LOOKS};
+use crate::sync::{self, Lock, LockGuard, Looks};
 use crate::waiting::Due;
 use crate::wakes::Wakes;
 
@@ -131,14 +131,10 @@ pub(crate) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let mut state = State::new(capacity, sync::large_capacity(), sync::max_passes());
-        // In a small queue the two sides alternate; in a large one whoever holds the
-        // lock is likely to want it again at once.
-        let state = match state.sleepers().is_large() {
-            true => Lock::for_bursts(state),
-            false => Lock::new(state),
-        };
-        Self { state }
+        let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
+        Self {
+            state: Lock::within(capacity, state),
+        }
     }
 
     // ----- critical sections ------------------------------------------------
@@ -204,17 +200,16 @@ impl<T> Monitor<T> {
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
         let mut looks = match state.sleepers().is_busy(side) {
-            // Much room, which no short spin brings.
-            true if side == Side::Space && state.sleepers().is_large() => SPIN_LOOKS..sync::looks(),
-            true => 0..sync::looks(),
-            false => 0..0,
+            false => Looks::none(),
+            true if side == Side::Space && state.sleepers().is_large() => Looks::patient(),
+            true => Looks::within(state.capacity()),
         };
         let (mut turn, mut ticket) = (Turn::Again, None);
         loop {
             match looks.next() {
-                Some(look) => {
+                Some(pause) => {
                     Self::unlock(state);
-                    sync::pause_before_look(look);
+                    pause.pass();
                     state = self.state.lock();
                 }
                 None => {

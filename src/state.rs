@@ -133,6 +133,10 @@ impl<T, W> State<T, W> {
         self.phase
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// What takes up capacity: ready and waiting, in the queue or in a hand.
     #[inline]
     pub(crate) fn len(&self) -> usize {

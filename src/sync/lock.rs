@@ -21,41 +21,36 @@ pub(crate) type LockGuard<'a, T> = MappedRwLockWriteGuard<'a, T>;
 const PAUSES: u32 = 600;
 const YIELDS: u32 = 2;
 
-/// How long a thread spins between two tries at a taken lock: `first` pauses, then
-/// twice as many each time, up to `longest`. Rarer tries leave the lock free more often
-/// for a thread that it has put to sleep.
-struct Pauses {
-    first: u32,
-    longest: u32,
-}
+/// There are twice as many pauses between two tries each time, up to this many. Rarer tries
+/// leave the lock free more often for a thread that it has put to sleep.
+const LONGEST: u32 = 160;
 
 pub(crate) struct Lock<T> {
     /// The mutex is never locked. Because of it the value need not be `Sync`, as what can
     /// be read by many must be.
     inner: RwLock<Mutex<T>>,
-    pauses: Pauses,
+    /// How many pauses come before the first try.
+    first: u32,
 }
 
 impl<T> Lock<T> {
-    /// For a lock that changes hands at every operation: the first tries come soon,
-    /// the later ones ever more rarely.
+    /// For a lock that changes hands at every operation: the first try comes soon.
     pub(crate) const fn new(value: T) -> Self {
-        Self::with(value, 10, 320)
+        Self::with(20, value)
     }
 
-    /// For a lock that its holder is likely to want again at once, and then
-    /// again. Whoever finds it taken waits longer before the next try: the
-    /// holder, left alone, gets several operations done before the cache lines
-    /// move to another core. But not so long that the lock lies idle once the
-    /// holder has run out of room or items.
-    pub(crate) const fn for_bursts(value: T) -> Self {
-        Self::with(value, 40, 80)
+    /// For the lock of a queue of this capacity. Its holder is likely to want it again, and
+    /// then again, until it runs out of room or items; left alone it gets several operations
+    /// done before the cache lines move to another core. An operation takes about as long as
+    /// one pause.
+    pub(crate) fn within(capacity: usize, value: T) -> Self {
+        Self::with(capacity.clamp(2, 40) as u32, value)
     }
 
-    const fn with(value: T, first: u32, longest: u32) -> Self {
+    const fn with(first: u32, value: T) -> Self {
         Self {
             inner: RwLock::new(Mutex::new(value)),
-            pauses: Pauses { first, longest },
+            first,
         }
     }
 
@@ -70,7 +65,7 @@ impl<T> Lock<T> {
 
     #[cold]
     fn lock_contended(&self) -> RwLockWriteGuard<'_, Mutex<T>> {
-        let mut pauses = self.pauses.first;
+        let mut pauses = self.first;
         let mut spent = 0;
         while spent < PAUSES {
             spin(pauses);
@@ -78,7 +73,7 @@ impl<T> Lock<T> {
                 return guard;
             }
             spent += pauses;
-            pauses = self.pauses.longest.min(2 * pauses);
+            pauses = LONGEST.min(2 * pauses);
         }
         for _ in 0..YIELDS {
             yield_now();

@@ -29,9 +29,13 @@ pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError};
 #[cfg(not(any(loom, shuttle)))]
 mod lock;
 #[cfg(not(any(loom, shuttle)))]
+mod looks;
+#[cfg(not(any(loom, shuttle)))]
 mod native;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use lock::{Lock, LockGuard};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use looks::Looks;
 #[cfg(not(any(loom, shuttle)))]
 pub use native::Receiver;
 #[cfg(not(any(loom, shuttle)))]

@@ -11,15 +11,42 @@ use std::time::Instant;
 pub use super::channel::Receiver;
 pub(crate) use super::channel::{Sender, unbounded};
 pub(crate) use super::checker::sync::atomic::AtomicBool;
-pub(crate) use super::world::{large_capacity, looks, max_passes};
+pub(crate) use super::world::{large_capacity, max_passes};
 use super::{checker, clock, world};
 
-/// None of the looks is cheap to a checker.
-pub(crate) const SPIN_LOOKS: u32 = 0;
+/// As many as the model says, whatever they are for.
+pub(crate) struct Looks(u32);
 
 /// To the checker a pause is a yield.
-pub(crate) fn pause_before_look(_look: u32) {
-    checker::thread::yield_now();
+pub(crate) struct Pause;
+
+impl Looks {
+    pub(crate) fn within(_capacity: usize) -> Self {
+        Self(world::looks())
+    }
+
+    pub(crate) fn patient() -> Self {
+        Self(world::looks())
+    }
+
+    pub(crate) fn none() -> Self {
+        Self(0)
+    }
+}
+
+impl Iterator for Looks {
+    type Item = Pause;
+
+    fn next(&mut self) -> Option<Pause> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(Pause)
+    }
+}
+
+impl Pause {
+    pub(crate) fn pass(self) {
+        checker::thread::yield_now();
+    }
 }
 
 /// All that a queue's own lock has over the mutex is speed.
@@ -48,7 +75,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    pub(crate) fn for_bursts(value: T) -> Self {
+    pub(crate) fn within(_capacity: usize, value: T) -> Self {
         Self::new(value)
     }
 

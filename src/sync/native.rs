@@ -1,8 +1,7 @@
 //! The seam in ordinary builds: `parking_lot`, `crossbeam-channel`, `std`.
 
 use std::io;
-use std::thread::yield_now;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
@@ -13,42 +12,12 @@ pub(crate) use std::sync::atomic::AtomicBool;
 pub use crossbeam_channel::Receiver;
 pub(crate) use crossbeam_channel::{Sender, unbounded};
 
-/// The first looks of a thread that lacks something, after 4, 8, 16, 32, 32, ...
-/// pauses of the processor.
-pub(crate) const SPIN_LOOKS: u32 = 10;
-/// The others, after giving the core away for 2, 4, 8, ... us.
-const YIELD_LOOKS: u32 = 4;
-
-/// How often it looks again before it sleeps.
-pub(crate) const fn looks() -> u32 {
-    SPIN_LOOKS + YIELD_LOOKS
-}
-
 pub(crate) const fn large_capacity() -> usize {
     LARGE_CAPACITY
 }
 
 pub(crate) const fn max_passes() -> u32 {
     MAX_PASSES
-}
-
-/// Lets time pass before a look, the longer the more there were.
-pub(crate) fn pause_before_look(look: u32) {
-    match look.checked_sub(SPIN_LOOKS) {
-        None => spin(4 << look.min(3)),
-        Some(yields) => yield_for(Duration::from_micros(2 << yields)),
-    }
-}
-
-/// Gives the core away, again and again if nobody else wants it.
-fn yield_for(time: Duration) {
-    let since = Instant::now();
-    loop {
-        yield_now();
-        if since.elapsed() >= time {
-            return;
-        }
-    }
 }
 
 pub(super) fn spin(pauses: u32) {

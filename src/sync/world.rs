@@ -98,7 +98,7 @@ pub fn look_again(times: u32) {
     world().looks = times;
 }
 
-pub(crate) fn looks() -> u32 {
+pub(super) fn looks() -> u32 {
     world().looks
 }
 

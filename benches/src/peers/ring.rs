@@ -12,15 +12,16 @@ use crate::peers::channels::{Batching, Blocking};
 
 type Guard<'a> = RwLockWriteGuard<'a, State>;
 
-/// The waits of taskshelf. For the lock: after 10, 20, 40, ... pauses, where there is
-/// much room after 40, 80, 80, ...; then yields.
+/// The waits of taskshelf. For the lock: after as many pauses as there is room for items,
+/// then twice as many each time; then yields.
 const LOCK_PAUSES: u32 = 600;
+const LONGEST_LOCK_PAUSE: u32 = 160;
 const LOCK_YIELDS: u32 = 2;
-/// For an item, and for room in a small queue: after 4, 8, 16, 32, 32, ... pauses, then
-/// after 2, 4, 8, ... us. For room in a large one only the latter, and until half of it
-/// is free.
-const SPIN_LOOKS: u32 = 10;
-const LOOKS: u32 = 14;
+/// For an item, and for room in a small queue: after as many pauses as there is room for
+/// items, then after 2, 4, 8, 16 us. For room in a large one only the latter, and until
+/// half of it is free.
+const LOOK_PAUSES: u32 = 128;
+const YIELD_LOOKS: u32 = 4;
 const LARGE_CAPACITY: usize = 256;
 
 fn spin(pauses: u32) {
@@ -83,11 +84,7 @@ impl Ring {
 
     #[cold]
     fn lock_contended(&self) -> Guard<'_> {
-        let (mut pauses, longest) = if self.much_room > 1 {
-            (40, 80)
-        } else {
-            (10, 320)
-        };
+        let mut pauses = self.capacity.clamp(2, 40) as u32;
         let mut spent = 0;
         while spent < LOCK_PAUSES {
             spin(pauses);
@@ -95,7 +92,7 @@ impl Ring {
                 return state;
             }
             spent += pauses;
-            pauses = longest.min(2 * pauses);
+            pauses = LONGEST_LOCK_PAUSE.min(2 * pauses);
         }
         for _ in 0..LOCK_YIELDS {
             thread::yield_now();
@@ -134,47 +131,57 @@ impl Ring {
         self.capacity - state.items.len()
     }
 
-    fn pause(&self, look: u32) -> Guard<'_> {
-        match look.checked_sub(SPIN_LOOKS) {
-            None => spin(4 << look.min(3)),
-            Some(yields) => yield_for(Duration::from_micros(2 << yields)),
-        }
-        self.lock()
-    }
-
-    #[cold]
-    fn wait_for_item<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
-        for look in 0..LOOKS {
+    /// Looks again and again before a sleep, with the lock let go between two looks.
+    fn look<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        spins: bool,
+        is_there: impl Fn(&State) -> bool,
+    ) -> Guard<'a> {
+        let pauses = self.capacity.clamp(8, LOOK_PAUSES as usize) as u32;
+        let spins = if spins { LOOK_PAUSES / pauses } else { 0 };
+        for _ in 0..spins {
             drop(state);
-            state = self.pause(look);
-            if !state.items.is_empty() || state.is_closed {
+            spin(pauses);
+            state = self.lock();
+            if is_there(&state) {
                 return state;
             }
         }
-        while state.items.is_empty() && !state.is_closed {
+        for look in 0..YIELD_LOOKS {
+            drop(state);
+            yield_for(Duration::from_micros(2 << look));
+            state = self.lock();
+            if is_there(&state) {
+                return state;
+            }
+        }
+        state
+    }
+
+    #[cold]
+    fn wait_for_item<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
+        let is_there = |state: &State| !state.items.is_empty() || state.is_closed;
+        let mut state = self.look(state, true, is_there);
+        while !is_there(&state) {
             state = self.sleep(state, &self.not_empty, |s| &mut s.takers);
         }
         state
     }
 
     #[cold]
-    fn wait_for_room<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
-        let first = if self.much_room > 1 { SPIN_LOOKS } else { 0 };
-        for look in first..LOOKS {
-            drop(state);
-            state = self.pause(look);
-            if self.room(&state) >= self.much_room {
-                return state;
-            }
-        }
-        loop {
+    fn wait_for_room<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
+        let is_small = self.much_room == 1;
+        let has_much = |state: &State| self.room(state) >= self.much_room;
+        let mut state = self.look(state, is_small, has_much);
+        let mut has_enough = has_much(&state);
+        while !has_enough {
             // Whether it fills is kept up to date only while somebody sleeps.
             state.fills &= state.givers.asleep > 0;
             state = self.sleep(state, &self.not_full, |s| &mut s.givers);
-            if self.room(&state) > 0 {
-                return state;
-            }
+            has_enough = self.room(&state) > 0;
         }
+        state
     }
 
     fn sleep<'a>(

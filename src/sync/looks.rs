@@ -1,0 +1,93 @@
+//! How a thread that lacks an item, or room for one, looks for it again before it sleeps.
+
+use std::ops::Range;
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
+
+use super::native::spin;
+
+/// A thread spins for this many pauses of the processor in all, some microseconds.
+const PAUSES: u32 = 128;
+/// After that it gives its core away for 2, 4, 8, ... us, this many times.
+const YIELDS: u32 = 4;
+
+/// The looks that are left.
+pub(crate) struct Looks {
+    /// How many pauses of the processor come before each of the first looks.
+    pauses: u32,
+    spins: Range<u32>,
+    yields: Range<u32>,
+}
+
+/// What comes before a look.
+pub(crate) enum Pause {
+    Spin(u32),
+    Yield(Duration),
+}
+
+impl Looks {
+    /// For an item, or for room, in a queue of this capacity. An item goes in or out in about
+    /// one pause of the processor. Whoever waits for that long times the capacity lets the
+    /// other side fill the queue, or empty it, undisturbed, and then has as much to do
+    /// without a wait. Fewer than eight pauses would only take the lock away from
+    /// whoever is about to bring what is lacking.
+    pub(crate) fn within(capacity: usize) -> Self {
+        let pauses = capacity.clamp(8, PAUSES as usize) as u32;
+        Self {
+            pauses,
+            spins: 0..PAUSES / pauses,
+            yields: 0..YIELDS,
+        }
+    }
+
+    /// For much room, which no short spin brings.
+    pub(crate) fn patient() -> Self {
+        Self {
+            pauses: 0,
+            spins: 0..0,
+            yields: 0..YIELDS,
+        }
+    }
+
+    /// None.
+    pub(crate) fn none() -> Self {
+        Self {
+            pauses: 0,
+            spins: 0..0,
+            yields: 0..0,
+        }
+    }
+}
+
+impl Iterator for Looks {
+    type Item = Pause;
+
+    fn next(&mut self) -> Option<Pause> {
+        if self.spins.next().is_some() {
+            return Some(Pause::Spin(self.pauses));
+        }
+        let look = self.yields.next()?;
+        Some(Pause::Yield(Duration::from_micros(2 << look)))
+    }
+}
+
+impl Pause {
+    /// Lets the time pass.
+    pub(crate) fn pass(self) {
+        match self {
+            Self::Spin(pauses) => spin(pauses),
+            Self::Yield(time) => yield_for(time),
+        }
+    }
+}
+
+/// Gives the core away, again and again if nobody else wants it.
+fn yield_for(time: Duration) {
+    let since = Instant::now();
+    loop {
+        yield_now();
+        if since.elapsed() >= time {
+            return;
+        }
+    }
+}
