@@ -91,3 +91,33 @@ fn yield_for(time: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_queue_is_spun_for_longer_than_another() {
+        for capacity in [1, 8, 9, 100, 128, 129, 1 << 32, usize::MAX] {
+            let spun: u32 = Looks::within(capacity)
+                .map_while(|pause| match pause {
+                    Pause::Spin(pauses) => Some(pauses),
+                    Pause::Yield(_) => None,
+                })
+                .sum();
+            assert!((PAUSES / 2..=PAUSES).contains(&spun), "{capacity}: {spun}");
+        }
+    }
+
+    #[test]
+    fn nobody_spins_for_much_room() {
+        let yielded: Duration = Looks::patient()
+            .map(|pause| match pause {
+                Pause::Spin(pauses) => panic!("{pauses} pauses bring no much room"),
+                Pause::Yield(time) => time,
+            })
+            .sum();
+        assert_eq!(yielded, Duration::from_micros(2 + 4 + 8 + 16));
+        assert_eq!(Looks::none().count(), 0);
+    }
+}
