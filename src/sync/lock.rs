@@ -42,7 +42,7 @@ impl<T> Lock<T> {
     /// For the lock of a queue of this capacity. Its holder is likely to want it again, and
     /// then again, until it runs out of room or items; left alone it gets several operations
     /// done before the cache lines move to another core. An operation takes about as long as
-    /// one pause.
+    /// a pause.
     pub(crate) fn within(capacity: usize, value: T) -> Self {
         Self::with(capacity.clamp(2, 40) as u32, value)
     }

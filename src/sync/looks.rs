@@ -26,13 +26,13 @@ pub(crate) enum Pause {
 }
 
 impl Looks {
-    /// For an item, or for room, in a queue of this capacity. An item goes in or out in about
-    /// one pause of the processor. Whoever waits for that long times the capacity lets the
-    /// other side fill the queue, or empty it, undisturbed, and then has as much to do
-    /// without a wait. Fewer than eight pauses would only take the lock away from
+    /// For an item, or for room, in a queue of this capacity. Four items go in or out in
+    /// about three pauses of the processor. Whoever waits for that long times the capacity
+    /// lets the other side fill the queue, or empty it, undisturbed, and then has as much to
+    /// do without a wait. Fewer than eight pauses would only take the lock away from
     /// whoever is about to bring what is lacking.
     pub(crate) fn within(capacity: usize) -> Self {
-        let pauses = capacity.clamp(8, PAUSES as usize) as u32;
+        let pauses = (capacity / 4 * 3).clamp(8, PAUSES as usize) as u32;
         Self {
             pauses,
             spins: 0..PAUSES / pauses,

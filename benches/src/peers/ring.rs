@@ -17,8 +17,8 @@ type Guard<'a> = RwLockWriteGuard<'a, State>;
 const LOCK_PAUSES: u32 = 600;
 const LONGEST_LOCK_PAUSE: u32 = 160;
 const LOCK_YIELDS: u32 = 2;
-/// For an item, and for room in a small queue: after as many pauses as there is room for
-/// items, then after 2, 4, 8, 16 us. For room in a large one only the latter, and until
+/// For an item, and for room in a small queue: after three pauses for each four items
+/// that there is room for, then after 2, 4, 8, 16 us. For room in a large one only the latter, and until
 /// half of it is free.
 const LOOK_PAUSES: u32 = 128;
 const YIELD_LOOKS: u32 = 4;
@@ -138,7 +138,7 @@ impl Ring {
         spins: bool,
         is_there: impl Fn(&State) -> bool,
     ) -> Guard<'a> {
-        let pauses = self.capacity.clamp(8, LOOK_PAUSES as usize) as u32;
+        let pauses = (self.capacity / 4 * 3).clamp(8, LOOK_PAUSES as usize) as u32;
         let spins = if spins { LOOK_PAUSES / pauses } else { 0 };
         for _ in 0..spins {
             drop(state);
