@@ -18,8 +18,8 @@ const LOCK_PAUSES: u32 = 600;
 const LONGEST_LOCK_PAUSE: u32 = 160;
 const LOCK_YIELDS: u32 = 2;
 /// For an item, and for room in a small queue: after three pauses for each four items
-/// that there is room for, then after 2, 4, 8, 16 us. For room in a large one only the latter, and until
-/// half of it is free.
+/// that there is room for, then after 2, 4, 8, 16 us. For room in a large one only the
+/// latter, and until half of it is free.
 const LOOK_PAUSES: u32 = 128;
 const YIELD_LOOKS: u32 = 4;
 const LARGE_CAPACITY: usize = 256;
