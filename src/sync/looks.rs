@@ -12,6 +12,7 @@ const PAUSES: u32 = 128;
 const YIELDS: u32 = 4;
 
 /// The looks that are left.
+#[derive(Default)]
 pub(crate) struct Looks {
     /// How many pauses of the processor come before each of the first looks.
     pauses: u32,
@@ -43,19 +44,13 @@ impl Looks {
     /// For much room, which no short spin brings.
     pub(crate) fn patient() -> Self {
         Self {
-            pauses: 0,
-            spins: 0..0,
             yields: 0..YIELDS,
+            ..Self::default()
         }
     }
 
-    /// None.
     pub(crate) fn none() -> Self {
-        Self {
-            pauses: 0,
-            spins: 0..0,
-            yields: 0..0,
-        }
+        Self::default()
     }
 }
 
