@@ -84,7 +84,7 @@ impl Ring {
 
     #[cold]
     fn lock_contended(&self) -> Guard<'_> {
-        let mut pauses = self.capacity.clamp(2, 40) as u32;
+        let mut pauses = (self.capacity / 2).clamp(self.capacity.clamp(2, 8), 40) as u32;
         let mut spent = 0;
         while spent < LOCK_PAUSES {
             spin(pauses);
