@@ -182,7 +182,7 @@ impl Default for Backoff {
     }
 }
 
-// A function of the user's is only called inside `catch_unwind`.
+// A function of the user's that panics leaves nothing of ours half-changed.
 impl UnwindSafe for Backoff {}
 impl RefUnwindSafe for Backoff {}
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::error::RetryError;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Wait};
 use crate::stats::Settled;
 use crate::sync;
 use crate::waiting::Due;
@@ -120,13 +120,14 @@ impl<'a, T> Lease<'a, T> {
     ///
     /// If the item's destructor does. The item is done with all the same, and no
     /// other is leased.
+    #[must_use = "a lease that is dropped says that the work is done"]
     pub fn next(mut lease: Self) -> Option<Self> {
         let monitor = lease.monitor;
         let owed = SettleOnDrop { monitor };
         drop(Self::take_entry(&mut lease));
         mem::forget(owed); // settled below, together with the take
-        let taken = monitor.next(Some(Settled::Succeeded), sync::now)?;
-        Some(Self::new(monitor, taken.entry))
+        let taken = monitor.lease(Some(Settled::Succeeded), Wait::Forever, sync::now);
+        Some(Self::new(monitor, taken.ok()?.entry))
     }
 }
 

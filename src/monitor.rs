@@ -111,17 +111,6 @@ pub(crate) struct Taken<T> {
     pub(crate) waited: bool,
 }
 
-/// How a delay that a worker sat out has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DelayEnd {
-    /// It is time for the next attempt.
-    Due,
-    /// The queue was aborted meanwhile.
-    Aborted,
-    /// The queue had been aborted before; there was no delay.
-    Refused,
-}
-
 /// Aligned so that the lock shares its cache line with nothing but the busiest
 /// fields of the state (two lines, for processors fetch them in pairs).
 #[repr(align(128))]
@@ -143,7 +132,7 @@ impl<T> Monitor<T> {
     #[inline]
     fn unlock(state: Guard<'_, T>) {
         state.check_books();
-        match state.has_sleepers() {
+        match state.may_wake() {
             false => drop(state),
             true => Self::unlock_and_signal(state),
         }
@@ -365,16 +354,6 @@ impl<T> Monitor<T> {
 
     // ----- out --------------------------------------------------------------
 
-    /// Takes an entry on lease.
-    #[inline]
-    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
-        let mut state = self.state.lock();
-        let first = state.lease(Turn::Newcomer, sync::now);
-        self.take(state, first, wait, |state, turn| {
-            state.lease(turn, sync::now)
-        })
-    }
-
     /// Takes an item and is done with it.
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
@@ -395,23 +374,23 @@ impl<T> Monitor<T> {
         })
     }
 
-    /// A worker's cycle: settles the item that it is done with, if any, and
-    /// takes the next, in one critical section. `None` when nothing can come
-    /// any more. `now` may be a moment ago: what has become due since is seen the
-    /// next time, and at once if nothing else is there.
+    /// Takes an entry on lease, and settles the item that the caller is done with, if
+    /// any, in the same critical section. `now` may be a moment ago: what has become due
+    /// since is seen the next time, and at once if nothing else is there.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn next(
+    pub(crate) fn lease(
         &self,
         done: Option<Settled>,
+        wait: Wait,
         now: impl FnOnce() -> Instant,
-    ) -> Option<Taken<T>> {
+    ) -> Result<Taken<T>, NotTaken> {
         let mut state = self.state.lock();
-        let first = state.next(done, Turn::Newcomer, now);
+        let first = state.lease(done, Turn::Newcomer, now);
         let waited = matches!(first, Err(NotTaken::Empty));
-        let taken = self.take(state, first, Wait::Forever, |state, turn| {
-            state.lease(turn, sync::now)
-        });
-        taken.ok().map(|entry| Taken { entry, waited })
+        self.take(state, first, wait, |state, turn| {
+            state.lease(None, turn, sync::now)
+        })
+        .map(|entry| Taken { entry, waited })
     }
 
     /// Hands on what the first look has found. If that is nothing, and there is time,
@@ -459,23 +438,20 @@ impl<T> Monitor<T> {
         self.with(|state| state.put_back(entry, due))
     }
 
-    /// Sits out a delay with a leased item in hand.
-    pub(crate) fn hold(&self, due: Due) -> DelayEnd {
+    /// Sits out a delay with a leased item in hand. Whether it is time for the next
+    /// attempt; otherwise the queue was aborted.
+    pub(crate) fn hold(&self, due: Due) -> bool {
         let answer = self.wait_for(self.state.lock(), Side::Delay, due.into(), |state, look| {
-            let aborted = state.phase() == Phase::Aborted;
-            match (look.turn, aborted) {
-                (Turn::Newcomer, true) => return Some(DelayEnd::Refused),
-                (Turn::Newcomer, false) => state.hold(),
-                (_, true) => {
-                    state.give_up();
-                    return Some(DelayEnd::Aborted);
-                }
-                (_, false) => {}
+            if look.turn == Turn::Newcomer {
+                state.hold();
             }
-            look.last.then(|| {
-                state.resume();
-                DelayEnd::Due
-            })
+            let is_due = match state.phase() {
+                Phase::Aborted => false,
+                _ if look.last => true,
+                _ => return None,
+            };
+            state.let_go(is_due);
+            Some(is_due)
         });
         answer.expect(ANSWERS_AT_LAST)
     }
@@ -520,12 +496,12 @@ impl<T> Monitor<T> {
         self.state.lock().len()
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        self.state.lock().has_room()
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.state.lock().phase() != Phase::Open
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.state.lock().phase() == Phase::Aborted
     }
 
     pub(crate) fn snapshot(&self) -> Stats {

@@ -41,20 +41,10 @@ pub(crate) enum Abandoned<T> {
 }
 
 impl<T> Outbox<T> {
-    /// Keeps results until they are taken.
     pub(crate) fn new() -> Self {
-        Self::with(Sink::List(Vec::new()))
-    }
-
-    /// Keeps nothing.
-    pub(crate) fn discarding() -> Self {
-        Self::with(Sink::Nowhere)
-    }
-
-    fn with(sink: Sink<T>) -> Self {
         Self {
             contents: Lock::new(Contents {
-                sink,
+                sink: Sink::List(Vec::new()),
                 receiver: None,
                 has_ended: false,
             }),
@@ -215,14 +205,5 @@ mod tests {
         };
         assert_eq!(results, [1]);
         assert_eq!(outbox.publish(2), Some(2));
-    }
-
-    #[test]
-    fn a_discarding_outbox_hands_everything_back() {
-        let outbox = Outbox::discarding();
-        assert_eq!(outbox.publish(1), Some(1));
-        assert!(outbox.stream().recv().is_err());
-        assert_eq!(outbox.publish(2), Some(2));
-        assert!(outbox.take().is_empty());
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 use crate::state::NotTaken;
+use crate::sync;
 
 /// A bounded priority queue for threads that block, usable like a channel.
 ///
@@ -316,6 +317,7 @@ impl<T> PriorityQueue<T> {
     /// Takes the most important item and keeps track of it: see [`Lease`].
     /// Blocks while nothing is ready; `None` as for [`pop`](Self::pop).
     #[inline]
+    #[must_use = "a lease that is dropped says that the work is done"]
     pub fn lease(&self) -> Option<Lease<'_, T>> {
         self.lease_waiting(Wait::Forever).ok()
     }
@@ -351,8 +353,8 @@ impl<T> PriorityQueue<T> {
 
     #[inline]
     fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, NotTaken> {
-        let entry = self.monitor.lease(wait)?;
-        Ok(Lease::new(&self.monitor, entry))
+        let taken = self.monitor.lease(None, wait, sync::now)?;
+        Ok(Lease::new(&self.monitor, taken.entry))
     }
 
     /// Waits until the queue is idle: nothing ready, nothing waiting for its
@@ -451,7 +453,7 @@ impl<T> PriorityQueue<T> {
     /// Whether as many items are in as there is room for. Leases that came
     /// back can make it more.
     pub fn is_full(&self) -> bool {
-        !self.monitor.has_room()
+        self.len() >= self.capacity
     }
 
     /// How many items there is room for.

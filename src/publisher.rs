@@ -30,7 +30,8 @@ pub(crate) struct Publisher<P, R, E> {
 impl<P, R, E> Drop for Publisher<P, R, E> {
     fn drop(&mut self) {
         self.outbox.end();
-        discard(self.stream.take()); // as in the outbox
+        // With it may go what nobody received, as in `Outbox::end`.
+        discard(self.stream.take());
     }
 }
 

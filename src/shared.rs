@@ -23,7 +23,8 @@ pub(crate) struct Shared<P> {
     pub(crate) monitor: Monitor<Job<P>>,
     pub(crate) capacity: usize,
     pub(crate) backpressure: BackpressureStrategy,
-    /// Set under the monitor's lock, and read by nothing but handlers.
+    /// Set under the monitor's lock, for handlers and producers to read. Nothing here is
+    /// decided by it.
     pub(crate) cancel_token: CancelToken,
     /// Set before the queue is handed out, and asked by nobody before that.
     workers: OnceLock<Box<[thread::ThreadId]>>,

@@ -140,6 +140,13 @@ impl<W> Sleepers<W> {
         self.occupied == 0
     }
 
+    /// Whether somebody waits for an item or for room, which any operation may bring.
+    #[inline]
+    pub(crate) fn wait_in_turn(&self) -> bool {
+        self.is_occupied(Side::Work) || self.is_occupied(Side::Space)
+    }
+
+    #[inline]
     fn is_occupied(&self, side: Side) -> bool {
         self.occupied & side.bit() != 0
     }

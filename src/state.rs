@@ -273,21 +273,11 @@ impl<T, W> State<T, W> {
         Ok(1 + others)
     }
 
-    /// Takes the first item that is ready by now on lease.
-    #[inline]
-    pub(crate) fn lease(
-        &mut self,
-        turn: Turn,
-        now: impl FnOnce() -> Instant,
-    ) -> Result<Entry<T>, NotTaken> {
-        self.next(None, turn, now)
-    }
-
     /// Settles a leased item, if there is one to settle, and takes the next on lease. If
     /// one is ready the lease passes from the one to the other, and the number of leases
     /// need not be written.
     #[inline(always)]
-    pub(crate) fn next(
+    pub(crate) fn lease(
         &mut self,
         done: Option<Settled>,
         turn: Turn,
@@ -387,15 +377,10 @@ impl<T, W> State<T, W> {
         self.delayed += 1;
     }
 
-    /// The wait is over, and the next attempt begins.
-    pub(crate) fn resume(&mut self) {
+    /// The wait is over, and the next attempt begins if it is time for it.
+    pub(crate) fn let_go(&mut self, is_due: bool) {
         self.delayed -= 1;
-        self.retries += 1;
-    }
-
-    /// The wait is over, and no attempt follows.
-    pub(crate) fn give_up(&mut self) {
-        self.delayed -= 1;
+        self.retries += u64::from(is_due);
     }
 
     // ----- the end ----------------------------------------------------------
@@ -440,14 +425,16 @@ impl<T, W> State<T, W> {
             .fall_asleep(side, earlier, waker, deadline, next_due, now)
     }
 
-    /// Whether there may be somebody to wake.
+    /// Whether there may be somebody to wake. Those who wait for the end of something are
+    /// not looked at before it.
     #[inline]
-    pub(crate) fn has_sleepers(&self) -> bool {
+    pub(crate) fn may_wake(&self) -> bool {
         !self.sleepers.is_empty()
+            && (self.sleepers.wait_in_turn() || self.is_idle() || self.phase == Phase::Aborted)
     }
 
-    /// Who must be woken. To be asked at the end of every critical section, if
-    /// [anybody sleeps](Self::has_sleepers).
+    /// Who must be woken. To be asked at the end of every critical section that
+    /// [may wake](Self::may_wake) anybody.
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         self.check_books();
         self.sleepers.call(&Outlook {

@@ -168,10 +168,10 @@ impl<P, R, E> TaskQueue<P, R, E> {
             return Err(error);
         }
 
-        let outbox = Arc::new(match options.results {
-            ResultsPolicy::Keep | ResultsPolicy::KeepFailures => Outbox::new(),
-            ResultsPolicy::Discard => Outbox::discarding(),
-        });
+        let outbox = Arc::new(Outbox::new());
+        if options.results == ResultsPolicy::Discard {
+            outbox.end();
+        }
         let publisher = Arc::new(Publisher::new(Arc::clone(&outbox), options.results));
         let shared = Arc::new(Shared::new(&options, Arc::clone(&publisher) as _));
         let worker = Arc::new(Worker {

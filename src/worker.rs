@@ -13,7 +13,7 @@ use crate::backoff::Backoff;
 use crate::contain::{contain, discard, report};
 use crate::entry::Entry;
 use crate::job::{Job, Progress};
-use crate::monitor::{DelayEnd, Taken};
+use crate::monitor::{Taken, Wait};
 use crate::options::RetryWaits;
 use crate::publisher::Publisher;
 use crate::result::TaskError;
@@ -34,15 +34,6 @@ pub(crate) struct Worker<P, R, E, H> {
     /// When the queue was built. Where no results are kept this stands for every time that
     /// only they would tell, so that nobody looks at the clock for them.
     pub(crate) built: Instant,
-}
-
-/// What follows from an attempt that failed.
-enum Verdict<E> {
-    Final(TaskError<E>),
-    Retry {
-        error: TaskError<E>,
-        delay: Duration,
-    },
 }
 
 /// What a worker owes the books for a task that it has published.
@@ -79,7 +70,8 @@ where
                 _ => sync::now(),
             };
             let settled = last.map(|l| l.settled);
-            let Some(Taken { entry, waited }) = self.shared.monitor.next(settled, now) else {
+            let taken = self.shared.monitor.lease(settled, Wait::Forever, now);
+            let Ok(Taken { entry, waited }) = taken else {
                 break;
             };
             // Where one attempt follows another, one look at the clock does for
@@ -119,11 +111,10 @@ where
             };
             let ended = self.timestamp();
             let progress = Progress { started, ended };
-            let (error, delay) = match self.judge(&attempt, error, sequence) {
-                Verdict::Final(error) => return Some(self.fail(task, error, number, progress)),
-                Verdict::Retry { error, delay } => (error, delay),
+            let due = match self.judge(&attempt, error, sequence) {
+                Ok(delay) => Due::after(sync::now(), delay),
+                Err(error) => return Some(self.fail(task, error, number, progress)),
             };
-            let due = Due::after(sync::now(), delay);
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
                     let entry = Entry {
@@ -131,11 +122,13 @@ where
                         returns: number - 1,
                         item: Job::again(task, sequence, progress),
                     };
-                    return self.put_back(entry, error, progress, due);
+                    let entry = self.shared.monitor.put_back(entry, due).err()?;
+                    let (task, _) = entry.item.into_task(entry.priority);
+                    return Some(self.fail(task, TaskError::Aborted, number, progress));
                 }
                 RetryWaits::HoldWorker => {
-                    if let Err(error) = self.hold(error, due) {
-                        return Some(self.fail(task, error, number, progress));
+                    if !self.shared.monitor.hold(due) {
+                        return Some(self.fail(task, TaskError::Aborted, number, progress));
                     }
                     number = number.saturating_add(1);
                 }
@@ -143,11 +136,18 @@ where
         }
     }
 
-    /// What follows from an attempt that failed.
+    /// How long a task whose attempt failed waits for the next, or what to publish it
+    /// with. An error that is not published is dropped here, before anybody can see the
+    /// next attempt.
     #[cold]
-    fn judge(&self, attempt: &Attempt<'_, P>, error: TaskError<E>, sequence: u64) -> Verdict<E> {
-        if attempt.is_last() || attempt.is_cancelled() {
-            return Verdict::Final(error);
+    fn judge(
+        &self,
+        attempt: &Attempt<'_, P>,
+        error: TaskError<E>,
+        sequence: u64,
+    ) -> Result<Duration, TaskError<E>> {
+        if attempt.is_last() || self.shared.monitor.is_aborted() {
+            return Err(error);
         }
         let mark = match error {
             TaskError::Failed(_) => attempt.mark(),
@@ -155,62 +155,18 @@ where
         };
         let number = attempt.number();
         let delay = match mark {
-            Mark::Permanent => return Verdict::Final(error),
+            Mark::Permanent => return Err(error),
             Mark::RetryAfter(delay) => Ok(delay),
             Mark::None => contain(|| self.backoff.delay_for(sequence, number)),
         };
-        match delay {
-            Ok(delay) => {
-                report!(
-                    debug,
-                    "task {}: attempt {number} failed, next in {delay:?}",
-                    attempt.id()
-                );
-                Verdict::Retry { error, delay }
-            }
-            Err(message) => {
-                discard(error);
-                Verdict::Final(TaskError::Panicked(message))
-            }
-        }
-    }
-
-    /// Puts a task whose attempt failed back on the shelf until it is due. If the
-    /// queue has been aborted, publishes it with that error instead (`Some`).
-    fn put_back(
-        &self,
-        entry: Entry<Job<P>>,
-        error: TaskError<E>,
-        progress: Progress,
-        due: Due,
-    ) -> Option<Published> {
-        match self.shared.monitor.put_back(entry, due) {
-            Ok(()) => {
-                discard(error);
-                None
-            }
-            Err(entry) => {
-                let attempts = entry.returns.saturating_add(1);
-                let (task, _) = entry.item.into_task(entry.priority);
-                Some(self.fail(task, error, attempts, progress))
-            }
-        }
-    }
-
-    /// Sits out the delay after a failed attempt. An error if no other follows: what to
-    /// publish the task with.
-    fn hold(&self, error: TaskError<E>, due: Due) -> Result<(), TaskError<E>> {
-        match self.shared.monitor.hold(due) {
-            DelayEnd::Due => {
-                discard(error);
-                Ok(())
-            }
-            DelayEnd::Aborted => {
-                discard(error);
-                Err(TaskError::Aborted)
-            }
-            DelayEnd::Refused => Err(error),
-        }
+        discard(error);
+        let delay = delay.map_err(TaskError::Panicked)?;
+        report!(
+            debug,
+            "task {}: attempt {number} failed, next in {delay:?}",
+            attempt.id()
+        );
+        Ok(delay)
     }
 
     /// Publishes a task that has failed for good.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, Task, TaskError, TaskQueue};
+use taskshelf::{
+    Attempt, Backoff, QueueOptions, RetryWaits, Stats, Submitter, Task, TaskError, TaskQueue,
+};
 
 use crate::support::{
     BOTH_WAITS, Gate, HOUR, Recorder, only_error, sorted_values, until, values, within_seconds,
@@ -537,5 +539,43 @@ fn a_retry_and_its_task_are_one_at_a_time() {
         queue.submit(1).unwrap();
         let result = queue.drain().remove(0);
         assert_eq!((result.outcome, result.attempts), (Ok(()), 101));
+    });
+}
+
+/// An error that looks at the queue when it is dropped.
+struct Witness {
+    queue: Submitter<u32>,
+    seen: Recorder<Stats>,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.seen.note(self.queue.stats());
+    }
+}
+
+#[test]
+fn an_error_is_dropped_before_its_task_waits() {
+    for_both_waits(|waits| {
+        let seen = Recorder::new();
+        let handler = {
+            let seen = seen.clone();
+            move |attempt: &Attempt<'_, u32>| match attempt.is_last() {
+                true => Ok(()),
+                false => Err(Witness {
+                    queue: attempt.submitter(),
+                    seen: seen.clone(),
+                }),
+            }
+        };
+        let queue = TaskQueue::new(handler, options(waits).max_retries(2)).unwrap();
+        queue.submit(1).unwrap();
+        assert!(queue.drain()[0].outcome.is_ok());
+        let seen: Vec<_> = seen
+            .events()
+            .iter()
+            .map(|stats| (stats.running, stats.waiting, stats.retries))
+            .collect();
+        assert_eq!(seen, [(1, 0, 0), (1, 0, 1)]);
     });
 }

@@ -175,10 +175,10 @@ impl Machine {
         let now = self.now;
         let mut items = Vec::new();
         let one = match (limit, done) {
-            (1, None) => Some(self.state.lease(turn, || now)),
+            (1, None) => Some(self.state.lease(None, turn, || now)),
             (1, Some(done)) => {
                 self.book(done, 1);
-                Some(self.state.next(Some(done), turn, || now))
+                Some(self.state.lease(Some(done), turn, || now))
             }
             _ => None,
         };
@@ -286,9 +286,9 @@ impl Machine {
     fn hold(&mut self, entry: Entry<u32>, last: bool) -> Option<Errand> {
         assert_eq!(self.state.phase(), self.phase);
         if self.phase == Phase::Aborted {
-            self.state.give_up();
+            self.state.let_go(false);
         } else if last {
-            self.state.resume();
+            self.state.let_go(true);
             self.books.retries += 1;
         } else {
             return Some(Errand::Hold(entry));
