@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::error::RetryError;
-use crate::monitor::{Monitor, Wait};
+use crate::monitor::Monitor;
 use crate::stats::Settled;
 use crate::sync;
 use crate::waiting::Due;
@@ -126,8 +126,8 @@ impl<'a, T> Lease<'a, T> {
         let owed = SettleOnDrop { monitor };
         drop(Self::take_entry(&mut lease));
         mem::forget(owed); // settled below, together with the take
-        let taken = monitor.lease(Some(Settled::Succeeded), Wait::Forever, sync::now);
-        Some(Self::new(monitor, taken.ok()?.entry))
+        let taken = monitor.next(Some(Settled::Succeeded), sync::now)?;
+        Some(Self::new(monitor, taken.entry))
     }
 }
 

@@ -132,7 +132,7 @@ impl<T> Monitor<T> {
     #[inline]
     fn unlock(state: Guard<'_, T>) {
         state.check_books();
-        match state.may_wake() {
+        match state.has_sleepers() {
             false => drop(state),
             true => Self::unlock_and_signal(state),
         }
@@ -354,6 +354,16 @@ impl<T> Monitor<T> {
 
     // ----- out --------------------------------------------------------------
 
+    /// Takes an entry on lease.
+    #[inline]
+    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
+        let mut state = self.state.lock();
+        let first = state.lease(Turn::Newcomer, sync::now);
+        self.take(state, first, wait, |state, turn| {
+            state.lease(turn, sync::now)
+        })
+    }
+
     /// Takes an item and is done with it.
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
@@ -374,23 +384,23 @@ impl<T> Monitor<T> {
         })
     }
 
-    /// Takes an entry on lease, and settles the item that the caller is done with, if
-    /// any, in the same critical section. `now` may be a moment ago: what has become due
-    /// since is seen the next time, and at once if nothing else is there.
+    /// A worker's cycle: settles the item that it is done with, if any, and
+    /// takes the next, in one critical section. `None` when nothing can come
+    /// any more. `now` may be a moment ago: what has become due since is seen the
+    /// next time, and at once if nothing else is there.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn lease(
+    pub(crate) fn next(
         &self,
         done: Option<Settled>,
-        wait: Wait,
         now: impl FnOnce() -> Instant,
-    ) -> Result<Taken<T>, NotTaken> {
+    ) -> Option<Taken<T>> {
         let mut state = self.state.lock();
-        let first = state.lease(done, Turn::Newcomer, now);
+        let first = state.next(done, Turn::Newcomer, now);
         let waited = matches!(first, Err(NotTaken::Empty));
-        self.take(state, first, wait, |state, turn| {
-            state.lease(None, turn, sync::now)
-        })
-        .map(|entry| Taken { entry, waited })
+        let taken = self.take(state, first, Wait::Forever, |state, turn| {
+            state.lease(turn, sync::now)
+        });
+        taken.ok().map(|entry| Taken { entry, waited })
     }
 
     /// Hands on what the first look has found. If that is nothing, and there is time,

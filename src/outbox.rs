@@ -9,7 +9,7 @@
 //! is sent to a channel that others may be receiving from, for that may wake one.
 
 use crate::contain::discard;
-use crate::sync::{self, Lock, Receiver, Sender};
+use crate::sync::{self, Lock, LockGuard, Receiver, Sender};
 
 /// Aligned so that nothing else shares its cache lines.
 #[repr(align(128))]
@@ -17,12 +17,24 @@ pub(crate) struct Outbox<T> {
     contents: Lock<Contents<T>>,
 }
 
-struct Contents<T> {
+pub(crate) struct Contents<T> {
     sink: Sink<T>,
     /// The queue's own end of the stream, once there is one.
     receiver: Option<Receiver<T>>,
     /// Whoever published is gone.
     has_ended: bool,
+}
+
+impl<T> Contents<T> {
+    /// Where results are kept, if this is where they go. There will be none again once
+    /// there is none.
+    #[inline]
+    pub(crate) fn list(&mut self) -> Option<&mut Vec<T>> {
+        match &mut self.sink {
+            Sink::List(list) => Some(list),
+            Sink::Stream(_) | Sink::Nowhere => None,
+        }
+    }
 }
 
 enum Sink<T> {
@@ -51,20 +63,13 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Keeps a result in the list, or hands it back once there is none: it goes to
-    /// [`sender`](Self::sender) then, like all that follow.
+    /// To put a result into the [list](Contents::list).
     #[inline]
-    pub(crate) fn put(&self, result: T) -> Result<(), T> {
-        match &mut self.contents.lock().sink {
-            Sink::List(list) => {
-                list.push(result);
-                Ok(())
-            }
-            Sink::Stream(_) | Sink::Nowhere => Err(result),
-        }
+    pub(crate) fn lock(&self) -> LockGuard<'_, Contents<T>> {
+        self.contents.lock()
     }
 
-    /// Where results go that are handed back; nowhere, if there is none.
+    /// Where results go once there is no list; nowhere, if there is no sender either.
     pub(crate) fn sender(&self) -> Option<Sender<T>> {
         match &self.contents.lock().sink {
             Sink::Stream(sender) => Some(sender.clone()),
@@ -108,7 +113,7 @@ impl<T> Outbox<T> {
     /// What is there and was not taken.
     pub(crate) fn take(&self) -> Vec<T> {
         let mut contents = self.contents.lock();
-        if let Sink::List(list) = &mut contents.sink {
+        if let Some(list) = contents.list() {
             return std::mem::take(list);
         }
         let receiver = contents.receiver.clone();
@@ -136,7 +141,10 @@ mod tests {
     impl Outbox<u32> {
         /// As a worker does. Hands back what nobody wants.
         fn publish(&self, result: u32) -> Option<u32> {
-            let result = self.put(result).err()?;
+            if let Some(list) = self.lock().list() {
+                list.push(result);
+                return None;
+            }
             match self.sender() {
                 Some(stream) => stream.send(result).err().map(|refused| refused.0),
                 None => Some(result),

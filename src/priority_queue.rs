@@ -13,7 +13,6 @@ use crate::error::{
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 use crate::state::NotTaken;
-use crate::sync;
 
 /// A bounded priority queue for threads that block, usable like a channel.
 ///
@@ -353,8 +352,8 @@ impl<T> PriorityQueue<T> {
 
     #[inline]
     fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, NotTaken> {
-        let taken = self.monitor.lease(None, wait, sync::now)?;
-        Ok(Lease::new(&self.monitor, taken.entry))
+        let entry = self.monitor.lease(wait)?;
+        Ok(Lease::new(&self.monitor, entry))
     }
 
     /// Waits until the queue is idle: nothing ready, nothing waiting for its

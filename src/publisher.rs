@@ -55,7 +55,7 @@ impl<P, R, E> Publisher<P, R, E> {
     }
 
     /// Publishes the one result of a task that succeeded, and says how to settle it.
-    #[inline]
+    #[inline(always)] // a call would pass the result through memory
     pub(crate) fn success(
         &self,
         task_id: TaskId,
@@ -96,7 +96,7 @@ impl<P, R, E> Publisher<P, R, E> {
         settled
     }
 
-    #[inline]
+    #[inline(always)] // a call would pass the result through memory
     fn put(&self, result: WorkerResult<P, R, E>) {
         let keeps = match self.policy {
             ResultsPolicy::Keep => true,
@@ -109,12 +109,15 @@ impl<P, R, E> Publisher<P, R, E> {
         if let Some(stream) = self.stream.get() {
             return Self::send(stream, result);
         }
-        if let Err(result) = self.outbox.put(result) {
-            self.send_or_discard(result);
+        let mut contents = self.outbox.lock();
+        if let Some(list) = contents.list() {
+            return list.push(result);
         }
+        drop(contents);
+        self.send_or_discard(result);
     }
 
-    /// For a result that the list does not take.
+    /// For a result when there is no list.
     #[cold]
     fn send_or_discard(&self, result: WorkerResult<P, R, E>) {
         match self.outbox.sender() {

@@ -273,11 +273,21 @@ impl<T, W> State<T, W> {
         Ok(1 + others)
     }
 
+    /// Takes the first item that is ready by now on lease.
+    #[inline]
+    pub(crate) fn lease(
+        &mut self,
+        turn: Turn,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Entry<T>, NotTaken> {
+        self.next(None, turn, now)
+    }
+
     /// Settles a leased item, if there is one to settle, and takes the next on lease. If
     /// one is ready the lease passes from the one to the other, and the number of leases
     /// need not be written.
     #[inline(always)]
-    pub(crate) fn lease(
+    pub(crate) fn next(
         &mut self,
         done: Option<Settled>,
         turn: Turn,
@@ -425,18 +435,19 @@ impl<T, W> State<T, W> {
             .fall_asleep(side, earlier, waker, deadline, next_due, now)
     }
 
-    /// Whether there may be somebody to wake. Those who wait for the end of something are
-    /// not looked at before it.
     #[inline]
-    pub(crate) fn may_wake(&self) -> bool {
+    pub(crate) fn has_sleepers(&self) -> bool {
         !self.sleepers.is_empty()
-            && (self.sleepers.wait_in_turn() || self.is_idle() || self.phase == Phase::Aborted)
     }
 
-    /// Who must be woken. To be asked at the end of every critical section that
-    /// [may wake](Self::may_wake) anybody.
+    /// Who must be woken. To be asked at the end of every critical section, if
+    /// [anybody sleeps](Self::has_sleepers). Those who wait for the end of something are
+    /// not looked at before it.
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         self.check_books();
+        if !self.sleepers.wait_in_turn() && !self.is_idle() && self.phase != Phase::Aborted {
+            return None;
+        }
         self.sleepers.call(&Outlook {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),

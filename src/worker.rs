@@ -13,7 +13,7 @@ use crate::backoff::Backoff;
 use crate::contain::{contain, discard, report};
 use crate::entry::Entry;
 use crate::job::{Job, Progress};
-use crate::monitor::{Taken, Wait};
+use crate::monitor::Taken;
 use crate::options::RetryWaits;
 use crate::publisher::Publisher;
 use crate::result::TaskError;
@@ -70,8 +70,7 @@ where
                 _ => sync::now(),
             };
             let settled = last.map(|l| l.settled);
-            let taken = self.shared.monitor.lease(settled, Wait::Forever, now);
-            let Ok(Taken { entry, waited }) = taken else {
+            let Some(Taken { entry, waited }) = self.shared.monitor.next(settled, now) else {
                 break;
             };
             // Where one attempt follows another, one look at the clock does for

@@ -59,12 +59,12 @@ impl Model {
     }
 
     fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
-        self.state.lease(None, turn, || self.now).ok()
+        self.state.lease(turn, || self.now).ok()
     }
 
     fn is_finished(&mut self) -> bool {
         matches!(
-            self.state.lease(None, Turn::Newcomer, || self.now),
+            self.state.lease(Turn::Newcomer, || self.now),
             Err(NotTaken::Finished)
         )
     }
@@ -113,7 +113,7 @@ impl Model {
     /// As the monitor asks for them.
     fn woken(&mut self) -> Vec<&'static str> {
         self.state.check_books();
-        let wakes = match self.state.may_wake() {
+        let wakes = match self.state.has_sleepers() {
             true => self.state.wakes(),
             false => None,
         };
@@ -307,11 +307,11 @@ fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
     (1..=2).for_each(|item| model.push(item));
     model.take(Turn::Newcomer);
     let now = model.now;
-    let mut next = |done| model.state.lease(Some(done), Turn::Newcomer, || now);
+    let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
     assert!(matches!(next(Settled::Failed), Ok(entry) if entry.item == 2));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
-    let mut next = |done| model.state.lease(Some(done), Turn::Newcomer, || now);
+    let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
     assert!(next(Settled::Succeeded) == Err(NotTaken::Empty));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (0, 1, 1));

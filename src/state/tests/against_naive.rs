@@ -175,10 +175,10 @@ impl Machine {
         let now = self.now;
         let mut items = Vec::new();
         let one = match (limit, done) {
-            (1, None) => Some(self.state.lease(None, turn, || now)),
+            (1, None) => Some(self.state.lease(turn, || now)),
             (1, Some(done)) => {
                 self.book(done, 1);
-                Some(self.state.lease(Some(done), turn, || now))
+                Some(self.state.next(Some(done), turn, || now))
             }
             _ => None,
         };

@@ -219,21 +219,3 @@ fn an_abort_calls_everybody_out_of_a_delay() {
     assert_eq!(model.abort().len(), 0, "both are in hand");
     assert_eq!(model.woken(), ["first", "second"]);
 }
-
-#[test]
-fn who_waits_for_the_end_is_not_looked_at_before_it() {
-    let mut model = Model::new(2);
-    model.push(1);
-    let ticket = model.sleep(Side::Idle, "joiner");
-    model.take(Turn::Newcomer);
-    model.sleep(Side::Delay, "worker");
-    assert!(!model.state.may_wake());
-    model.state.settle(Settled::Failed, 1);
-    assert!(model.state.may_wake());
-    assert_eq!(model.woken(), ["joiner"]);
-    model.arrive(Side::Idle, ticket);
-    model.push(2);
-    assert!(!model.state.may_wake());
-    model.sleep(Side::Space, "submitter");
-    assert!(model.state.may_wake());
-}
