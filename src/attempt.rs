@@ -16,8 +16,7 @@ use crate::submitter::Submitter;
 use crate::task::{Task, TaskId};
 
 /// One call of the handler for one task. Derefs to the [`Task`]: `attempt.payload`,
-/// `attempt.priority`. (`attempt.retries` is what was set for this task alone, if anything
-/// was.)
+/// `attempt.priority`. (`attempt.retries` is the task's own setting, if it has one.)
 ///
 /// It stays on its worker's thread. Threads that help the handler borrow
 /// `&attempt.payload`, if it is `Sync`, and take a [`cancel_token`](Self::cancel_token)
@@ -138,11 +137,11 @@ impl<'a, P> Attempt<'a, P> {
         self.shared.cancel_token.clone()
     }
 
-    /// A submitter for threads that help this handler, or for what outlives it.
+    /// A submitter for threads that help this handler, or outlive it.
     ///
-    /// What it submits comes from outside: it waits for room, and a queue that is closed
-    /// refuses it. If the handlers of all workers wait for helpers that wait for room, they
-    /// wait for ever.
+    /// What it submits comes from outside: the queue's strategy decides when it is full,
+    /// and a closed queue refuses it. If the handlers of all workers wait for helpers that
+    /// wait for room, they wait for ever.
     pub fn submitter(&self) -> Submitter<P> {
         Submitter::new(Arc::clone(self.shared))
     }
@@ -150,23 +149,23 @@ impl<'a, P> Attempt<'a, P> {
     /// Says that trying again will not help, and hands the error back: for
     /// `Err(attempt.permanent(error))`, or before a `?` that converts it.
     ///
-    /// It counts only if this attempt returns `Err`. Of this and
+    /// It counts only if this attempt returns `Err`, whatever the error. Of this and
     /// [`retry_after`](Self::retry_after) the last call wins.
     pub fn permanent<X>(&self, error: X) -> X {
         self.mark.set(Mark::Permanent);
         error
     }
 
-    /// Says how long to wait before the next attempt, in place of the backoff,
-    /// and hands the error back. The attempt counts as any that failed: it uses up a retry,
-    /// and the backoff after a later one is that much longer.
+    /// Says how long to wait before the next attempt, in place of the backoff, and hands
+    /// the error back. The attempt counts as any that failed: it uses up a retry and
+    /// advances the backoff.
     ///
     /// The delay is taken as it is, without the backoff's cap and jitter. One too
     /// long for an [`Instant`](std::time::Instant) ends only when the queue is
     /// cancelled.
     ///
-    /// It counts only if this attempt returns `Err`. Of this and
-    /// [`permanent`](Self::permanent) the last call wins.
+    /// It counts only if this attempt returns `Err`, retries are left and the queue is not
+    /// cancelled. Of this and [`permanent`](Self::permanent) the last call wins.
     ///
     /// # Examples
     ///

@@ -124,15 +124,15 @@ impl Backoff {
         self
     }
 
-    /// Sets how chance shortens the delays.
+    /// Sets the jitter; none by default.
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// Makes chance repeatable: the n-th delay of the task that is accepted as the i-th
-    /// is then the same in every run. Without a seed each queue draws its own.
+    /// Seeds the jitter: the n-th delay of the task that is accepted as the i-th is then
+    /// the same in every run. Without a seed each queue draws its own.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

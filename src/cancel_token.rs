@@ -7,8 +7,8 @@ use crate::sync::AtomicBool;
 
 /// A flag for the helper threads of a handler, and for producers: whether the queue has
 /// been cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token) and
-/// [`Submitter::cancel_token`](crate::Submitter::cancel_token) create one. Cheap to
-/// clone.
+/// [`Submitter::cancel_token`](crate::Submitter::cancel_token) create one. Cheap to clone;
+/// clones share the flag.
 #[derive(Debug, Clone)]
 pub struct CancelToken {
     /// A hint: nothing in the queue is decided by it.

@@ -21,8 +21,7 @@ pub enum BuildError {
     /// The operating system takes no thread name with a NUL byte in it.
     #[error("thread name {0:?} contains a NUL byte")]
     ThreadName(String),
-    /// A worker thread could not be started. Those that had been are gone
-    /// again.
+    /// A worker thread could not be started. Those started before were joined.
     #[error("worker thread {} of {workers} could not be started", started + 1)]
     Spawn {
         /// How many had been started before.
@@ -126,7 +125,7 @@ pub enum SubmitError<P> {
         /// How many tasks the queue has room for.
         capacity: usize,
     },
-    /// The queue accepts nothing any more.
+    /// The queue is closed; to what handlers submit: cancelled.
     #[error("queue is closed")]
     Closed(Task<P>),
     /// There was no room until the deadline.
@@ -229,7 +228,7 @@ impl<P> fmt::Debug for SubmittedAll<P> {
 pub struct SubmitAllError<P> {
     /// How many got in.
     pub accepted: usize,
-    /// Why no more did. The task in it is a blank one.
+    /// Why no more did. The task in it is a placeholder.
     pub error: SubmitError<()>,
     /// Everything that was pulled from the iterator and did not get in, in
     /// order; what a strategy had dropped before is among it.
@@ -282,7 +281,7 @@ pub enum TryPushError<T> {
     /// There is no room now.
     #[error("queue is full")]
     Full(T),
-    /// The queue accepts nothing any more.
+    /// The queue is closed to new items.
     #[error("queue is closed")]
     Closed(T),
 }
@@ -293,7 +292,7 @@ pub enum PushTimeoutError<T> {
     /// There was no room until the deadline.
     #[error("timed out while the queue was full")]
     Timeout(T),
-    /// The queue accepts nothing any more.
+    /// The queue is closed to new items.
     #[error("queue is closed")]
     Closed(T),
 }

@@ -13,8 +13,8 @@ use crate::stats::Settled;
 use crate::sync;
 use crate::waiting::Due;
 
-/// An item taken from a [`PriorityQueue`](crate::PriorityQueue) that keeps
-/// track of it until the lease ends.
+/// An item taken from a [`PriorityQueue`](crate::PriorityQueue), which keeps track of it
+/// until the lease ends.
 ///
 /// Dropping the lease says that the work is done: the item is dropped first, and then
 /// [`join`](crate::PriorityQueue::join) stops waiting for it. **That also goes for a panic
@@ -22,13 +22,12 @@ use crate::waiting::Due;
 /// [`retry_after`](Self::retry_after) before. A lease that is
 /// [forgotten](std::mem::forget) never ends.
 ///
-/// The lease derefs to the item; its own operations are associated functions, so that they
-/// hide none of the item's methods.
+/// The lease derefs to the item, also mutably; its own operations are associated functions,
+/// so that they hide none of the item's methods.
 ///
-/// A leased item can come back with [`retry_after`](Self::retry_after), so a
-/// closed queue does not end while there are leases, and a thread that holds
-/// one must not wait for that queue (`pop`, `lease`, `join`).
-/// [`next`](Self::next) gives one lease up for another.
+/// A leased item may come back with [`retry_after`](Self::retry_after), so a closed queue
+/// is not finished while there are leases, and a thread that holds one must not block on
+/// that queue (`pop`, `lease`, `join`). [`next`](Self::next) trades one lease for another.
 ///
 /// # Examples
 ///
@@ -111,10 +110,9 @@ impl<'a, T> Lease<'a, T> {
         })
     }
 
-    /// Is done with this item and leases the next, with one lock for both.
-    /// Blocks while nothing is ready; `None` as for
-    /// [`PriorityQueue::pop`](crate::PriorityQueue::pop). If this thread holds
-    /// another lease of the queue, that may be for ever.
+    /// Ends this lease and takes the next item, with one lock for both. Blocks while
+    /// nothing is ready; `None` as for [`PriorityQueue::pop`](crate::PriorityQueue::pop).
+    /// If this thread holds another lease of the queue, it may block for ever.
     ///
     /// # Panics
     ///

@@ -35,17 +35,16 @@
 //! - Every accepted task has exactly one result; every refused one is handed
 //!   back, unless the iterator it came from panics. [`TaskQueue::stats`] is exact:
 //!   *accepted = ready + waiting + running + settled* in every snapshot.
-//! - The greatest priority first; equal priorities in the order accepted.
+//! - The greatest priority first; equal priorities in the order accepted, a retry behind
+//!   the others when it is due.
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger. (A global allocator does, and must not use a queue.)
-//! - A panic of yours on a worker is contained: the worker lives on. (That needs
-//!   `panic = "unwind"`, which is the default. The process's panic hook is called
-//!   all the same. In the destructor of a thread-local no panic can be contained: it
-//!   aborts the process. And a `std::sync::Mutex` that a handler holds when it panics is
-//!   poisoned for those that come after.)
-//! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in
-//!   a busy one looks again for some tens of microseconds at the most, and then
-//!   sleeps.
+//! - A panic of yours on a worker is contained: the worker lives on. (This needs
+//!   `panic = "unwind"`, the default. The panic hook still runs. A panic in the destructor
+//!   of a thread-local cannot be contained: it aborts the process. A `std::sync::Mutex`
+//!   held by a panicking handler is poisoned for later attempts.)
+//! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in a busy one
+//!   looks again for some tens of microseconds, and then sleeps.
 //! - No thread outlives `drain`, `abort` or drop, except when a queue is dropped
 //!   on one of its own workers.
 //!
@@ -55,7 +54,7 @@
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
 //! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received yet, or on its own worker |
-//! | debug | an attempt failed and is to be followed by another, and when |
+//! | debug | an attempt failed and will be retried, and after what delay |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.
@@ -77,6 +76,7 @@
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
+//   patience        which submitter sleeps on while there is a little room
 //   wakes           those to signal once the lock is free
 //   sleepers        who must be woken, and who may go ahead of them
 //   state           every other decision, under the lock but without knowing it
@@ -110,6 +110,7 @@ mod monitor;
 mod options;
 mod outbox;
 mod parker;
+mod patience;
 mod priority_queue;
 mod publisher;
 mod ready;

@@ -188,9 +188,11 @@ impl<T> Monitor<T> {
         // In a busy line it pays to wait for about as long as a wake-up takes
         // before paying for one. In an idle line nobody is about to come, and
         // looking again would only make the wake-up later.
-        let mut looks = match state.sleepers().is_busy(side) {
+        let sleepers = state.sleepers();
+        let wants_much = side == Side::Space && sleepers.patience().is_large();
+        let mut looks = match sleepers.is_busy(side) {
             false => Looks::none(),
-            true if side == Side::Space && state.sleepers().is_large() => Looks::patient(),
+            true if wants_much => Looks::patient(),
             true => Looks::within(state.capacity()),
         };
         let (mut turn, mut ticket) = (Turn::Again, None);

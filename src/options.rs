@@ -5,8 +5,8 @@ use crate::error::BuildError;
 
 /// What `submit` and `submit_all` do while the queue is full.
 ///
-/// A queue is also full for newcomers while its room is kept for submitters that wait, once
-/// 16,384 others in a row have gone ahead of them.
+/// Once 16,384 newcomers in a row have overtaken blocked submitters, room is kept for
+/// those, and the queue is full for newcomers.
 ///
 /// # Examples
 ///
@@ -32,9 +32,11 @@ pub enum BackpressureStrategy {
     /// [`SubmitError::WouldDeadlock`](crate::SubmitError::WouldDeadlock).
     #[default]
     Block,
-    /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped)
-    /// and log a warning, one for each call. (A logger that submits to the same queue must use `try_submit`,
-    /// which logs nothing.)
+    /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped) and log
+    /// a warning, one for each call (of `submit_all`: one for each 64 tasks).
+    /// `submit(task)?` alone does not notice: match on what it returns, or watch
+    /// [`Stats::dropped`](crate::Stats::dropped). A logger that submits to the same queue
+    /// must use `try_submit`, which logs nothing.
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
     Error,
@@ -49,14 +51,16 @@ pub enum ResultsPolicy {
     /// you submit: see [`recipes`](crate::recipes).
     #[default]
     Keep,
-    /// Those of tasks that failed, panicked or were aborted are kept; values are dropped
-    /// on the worker, before the task counts as settled. For queues that live for months and whose failed tasks
-    /// go somewhere else, or are to be saved at the end.
+    /// Those of tasks that failed, panicked or were aborted are kept; values are dropped on
+    /// the worker, before the task counts as settled. For queues that live for months and
+    /// whose failures are received as they come, or at the end.
     KeepFailures,
-    /// All of them are dropped on the worker, before the task counts as settled, for queues
-    /// that live for months. [`stats`](crate::TaskQueue::stats) still tells how many there were. Which
-    /// tasks failed or panicked for good is logged (a warning each), but not with which
-    /// error; nothing tells which were aborted. `drain` returns an empty list.
+    /// All of them are dropped before the task counts as settled: on the worker, or by the
+    /// `cancel` that aborted the task. For queues that live for months.
+    /// [`stats`](crate::TaskQueue::stats) still tells how many there were. Which tasks
+    /// failed or panicked for good is logged (a warning each), with the message of a panic
+    /// but not with the error; nothing tells which were aborted. `drain` returns an empty
+    /// list.
     Discard,
 }
 
@@ -69,10 +73,9 @@ pub enum RetryWaits {
     /// submitted after that.
     #[default]
     FreeWorker,
-    /// In the hands of its worker, which sleeps until the task is due and then
-    /// runs it again, for handlers whose order must not change. It takes up
-    /// room meanwhile, as it would in the queue. A cancel wakes the worker, which
-    /// settles the task.
+    /// In the hands of its worker, which sleeps until the task is due and then runs it
+    /// again. With one worker this keeps tasks in order. The task takes up room meanwhile,
+    /// as it would in the queue. A cancel wakes the worker, which settles the task.
     HoldWorker,
 }
 
@@ -116,9 +119,13 @@ pub struct QueueOptions {
 }
 
 impl QueueOptions {
-    /// Room for `capacity` tasks that wait, for a worker or for their next
-    /// attempt, and `workers` threads to run them. Neither may be 0. Memory is
-    /// taken as tasks come, so `usize::MAX` means a queue without a bound.
+    /// Room for `capacity` tasks that wait, for a worker or for their next attempt, and
+    /// `workers` threads to run them. Neither may be 0:
+    /// [`TaskQueue::new`](crate::TaskQueue::new) refuses that. All threads are started at
+    /// once, and there will be no others. Memory is taken as tasks come, so `usize::MAX`
+    /// means a queue without a bound. Tasks that run take up no room, and a retry never
+    /// waits for any, so with the tasks that came back the queue may hold up to `workers`
+    /// more; what handlers [submit](crate::Attempt::submit) is not bounded.
     pub fn new(capacity: usize, workers: usize) -> Self {
         Self {
             capacity,
@@ -147,8 +154,8 @@ impl QueueOptions {
         Ok(())
     }
 
-    /// How many attempts may follow a task's first; 3 by default, which makes 4
-    /// attempts. [`Task::retries`](crate::Task::retries) overrides it.
+    /// How many attempts may follow a task's first; 3 by default, which makes 4 attempts.
+    /// `u32::MAX` means no limit. [`Task::retries`](crate::Task::retries) overrides it.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
@@ -190,10 +197,10 @@ impl QueueOptions {
         self
     }
 
-    /// The size of each worker's stack in bytes; by default that of
-    /// [`std::thread`], 2 MiB. A debug build copies a task on the stack many times: a payload
-    /// and an error of 20 kB each fit into 2 MiB, of 30 kB each they overflow it. Put what is
-    /// as large in a [`Box`].
+    /// The size of each worker's stack in bytes; by default that of [`std::thread`], 2 MiB
+    /// on most platforms. Debug builds copy a task on the stack many times: a payload and
+    /// an error of 20 kB each fit into 2 MiB, of 30 kB each they overflow it. [`Box`]
+    /// larger ones.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

@@ -14,31 +14,34 @@ use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 use crate::state::NotTaken;
 
-/// A bounded priority queue for threads that block, usable like a channel.
+/// A bounded priority queue, shared by threads that block: by reference in a
+/// [`thread::scope`](std::thread::scope), or in an `Arc`. Unlike a channel it does not
+/// close when its producers are gone: call [`close`](Self::close), or hold a guard of
+/// [`close_on_drop`](Self::close_on_drop).
 ///
-/// The greatest priority comes out first, and equal priorities in the order in
-/// which they were accepted. `push`, `pop` and `lease` come in the usual four
-/// forms: the plain one blocks, `try_` never does, `_timeout` takes a [`Duration`]
-/// and `_deadline` an [`Instant`]. A timeout too long for an `Instant` means no
-/// limit; at its deadline an operation tries once more before it gives up.
+/// The greatest priority comes out first, and equal priorities in the order in which they
+/// were accepted (what comes back from a lease goes behind the others). To push and pop
+/// takes constant time with up to eight priorities at once, and logarithmic time beyond.
+/// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
+/// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
+/// too long for an `Instant` means no limit; at its deadline an operation tries once more
+/// before it gives up.
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
 /// tracked until the lease is dropped: it can come back after a delay, a closed
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
-/// Memory grows with the number of items, not with the capacity. A priority that
-/// runs empty keeps its memory if that is room for no more than 1024 items, and
-/// otherwise gives all of it back. Beyond eight priorities, new ones share one
-/// structure, for which the same holds. No code of the item's (its destructor,
-/// say) runs under the queue's lock. What is left in a queue that is dropped is dropped as
-/// the items of a `Vec` are; [`abort`](Self::abort) hands it out.
+/// Memory grows with the number of items, not with the capacity. A priority that becomes
+/// empty keeps a buffer of up to 1024 items and frees a larger one. Beyond eight
+/// priorities, new ones share a heap, for which the same holds. No code of the item (such
+/// as its destructor) runs under the queue's lock. Dropping the queue drops its items like
+/// those of a `Vec`; [`abort`](Self::abort) hands them out.
 ///
-/// Priorities are strict: as long as more important items keep coming, less
-/// important ones wait. Threads that wait, though, are served in turn. Others that come
-/// just when there is room, or an item, may get ahead of them, but no more than 16,384
-/// in a row: after that, room and items are kept for the threads that wait, and a `try_`
-/// form, or a timed one at its deadline, may report full beside room, or empty beside
-/// items. (A batch counts as one.)
+/// Priorities are strict: as long as more important items keep coming, less important ones
+/// wait. Waiting threads are served in turn. Newcomers may overtake them when there is
+/// room, or an item, but at most 16,384 in a row (a batch counts as one): after that, room
+/// and items are kept for the waiting threads, and a `try_` form, or a timed one at its
+/// deadline, may report full despite room, or empty despite items.
 ///
 /// # Examples
 ///
@@ -81,9 +84,9 @@ impl<T> PriorityQueue<T> {
 
     /// Puts an item in; blocks while the queue is full.
     ///
-    /// In a queue with a capacity of 256 or more a free slot may go unused for up to a
-    /// millisecond, less if half of the queue gets free, before a thread that sleeps is woken
-    /// for it. That saves the consumers a wake-up for each item.
+    /// At capacities of 256 or more a free slot may stay unused for up to a millisecond
+    /// (less if half of the queue becomes free) before a sleeping pusher is woken for it.
+    /// That saves the consumers a wake-up for each item.
     ///
     /// # Errors
     ///
@@ -167,18 +170,17 @@ impl<T> PriorityQueue<T> {
     /// while the queue is full, and takes turns then with others that wait. Returns how
     /// many there were.
     ///
-    /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled
-    /// from it before any of them is put in, so it must not wait for something to
-    /// become of an earlier one, and a slow one keeps up to 63 of them from the
-    /// consumers. If the iterator panics, what it had yielded is put in
-    /// before the panic goes on; if the queue is closed it is lost with it. A panic of
-    /// the iterator's destructor is logged, and goes no further.
+    /// The iterator is advanced outside the queue's lock. Up to 64 items are pulled from it
+    /// before any of them is put in, so it must not wait for the outcome of an earlier one,
+    /// and a slow iterator holds back up to 63 items. If the iterator panics, what it had
+    /// yielded is put in before the panic goes on; if the queue is closed it is lost. A
+    /// panic in the iterator's destructor is logged and contained.
     ///
     /// # Errors
     ///
-    /// If the queue is closed and there was anything to put in: how many items got in,
-    /// and those that were pulled from the iterator and did not. What was not pulled yet
-    /// goes with the iterator; to keep it, push `iterator.by_ref()`.
+    /// If the queue is closed and there was anything to put in: how many items got in, and
+    /// those that had been pulled and did not. Items that were not pulled yet are dropped
+    /// with the iterator; to keep them, push `iterator.by_ref()`.
     ///
     /// # Panics
     ///
@@ -304,9 +306,10 @@ impl<T> PriorityQueue<T> {
         }
     }
 
-    /// Pops until the queue is closed and nothing can come any more; each `next`
-    /// blocks like [`pop`](Self::pop) while nothing is ready. (For what is there now and
-    /// no more: `std::iter::from_fn(|| queue.try_pop().ok())`.)
+    /// Pops until the queue is closed and nothing can come any more, as
+    /// `for item in &queue` does; each `next` blocks like [`pop`](Self::pop) while nothing
+    /// is ready. (For what is there now and no more:
+    /// `std::iter::from_fn(|| queue.try_pop().ok())`.)
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
@@ -356,9 +359,9 @@ impl<T> PriorityQueue<T> {
         Ok(Lease::new(&self.monitor, entry))
     }
 
-    /// Waits until the queue is idle: nothing ready, nothing waiting for its
-    /// time, nothing leased. Returns also if it was idle at any moment since the
-    /// call, even if it was filled again at once: so at once if nothing was pushed yet.
+    /// Waits until the queue is idle: nothing ready, nothing waiting for its time, nothing
+    /// leased. One idle moment since the call is enough, even if the queue is filled again
+    /// at once; on an idle queue this returns at once.
     ///
     /// A thread that holds a lease must not call this: it would wait for
     /// itself.
@@ -366,8 +369,8 @@ impl<T> PriorityQueue<T> {
         self.monitor.wait_idle(Wait::Forever);
     }
 
-    /// [`join`](Self::join) for no longer than `timeout`; whether the queue was
-    /// idle.
+    /// [`join`](Self::join) for no longer than `timeout`; whether the queue was idle. A
+    /// timeout too long for an [`Instant`] means no limit.
     #[must_use = "the queue may not have been idle in time"]
     pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.monitor.wait_idle(Wait::timeout(timeout))
@@ -375,9 +378,9 @@ impl<T> PriorityQueue<T> {
 
     // ----- the end ----------------------------------------------------------
 
-    /// Refuses new items from now on, those of blocked pushers too. What is in
-    /// stays in, and can be taken. Returns whether this call was the one that
-    /// closed the queue; there is no way to open it again.
+    /// Refuses new items, including those of blocked pushers. Queued items stay and can
+    /// still be taken, and leases can come back. Returns whether this call closed the
+    /// queue; there is no way to open it again.
     pub fn close(&self) -> bool {
         self.monitor.close()
     }
@@ -395,10 +398,10 @@ impl<T> PriorityQueue<T> {
         leftover.into_entries().map(|entry| entry.item).collect()
     }
 
-    /// A guard that closes the queue when it is dropped, so that a producer that panics,
-    /// or returns early with `?`, does not leave the consumers waiting for ever, nor a
-    /// consumer the producers. Where the consumers run in a scope, whoever produces inside
-    /// that scope needs one: it ends only when they do.
+    /// A guard that closes the queue when dropped, so that a producer (or consumer) that
+    /// panics, or returns early with `?`, does not leave the other side waiting for ever.
+    /// If the consumers run in a thread scope, producers inside that scope need one: it
+    /// ends only when the consumers do.
     ///
     /// The first of several guards to be dropped closes the queue for all. Where several
     /// producers share a queue, hold one guard around the scope that they all run in.
@@ -439,18 +442,19 @@ impl<T> PriorityQueue<T> {
 
     // ----- looking ----------------------------------------------------------
 
-    /// How many items are in: ready, or waiting for their time. What is leased is not.
+    /// How many items are ready or waiting for their time; leased items do not count. Other
+    /// threads may change that at once, as for the next two.
     pub fn len(&self) -> usize {
         self.monitor.len()
     }
 
-    /// Whether nothing is in.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether as many items are in as there is room for. Leases that came
-    /// back can make it more.
+    /// Whether the queue holds as many items as its capacity. (Leases that came back may
+    /// make it more.)
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity
     }

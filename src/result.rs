@@ -48,11 +48,10 @@ pub struct WorkerResult<P, R, E> {
     /// How often the handler was called; 0 for a task that was cancelled
     /// before its first attempt.
     pub attempts: u32,
-    /// From the start of the first attempt to the end of the last, the delays
-    /// between them included; zero if there was none. The attempt that succeeds ends
-    /// when the payload has been dropped. Where one task follows another at once, one
-    /// look at the clock does for both: publishing the result of the first counts for
-    /// the second.
+    /// From the start of the first attempt to the end of the last, including the delays
+    /// between them; zero if there was none. The attempt that succeeds ends when the
+    /// payload has been dropped. Where one task follows another at once, one look at the
+    /// clock does for both: publishing the result of the first counts for the second.
     pub duration: Duration,
 }
 
@@ -108,7 +107,7 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure<P, E> {
-    /// The task as it was accepted.
+    /// The task, with its payload as the last attempt left it.
     pub task: Task<P>,
     /// Why its last attempt failed, or that there was none.
     pub error: TaskError<E>,

@@ -15,26 +15,17 @@
 //!   earlier due time, breaks the rule, and the next sleeper is called.
 //! - **space**: while there is room and a submitter sleeps, a submitter has been
 //!   called. It pushes when it arrives, and if there is still room the same rule
-//!   calls the next, so no slot waits for a second item to be taken.
-//!   Unless one of them is *patient*: it sleeps no longer than [`GRACE`], and
-//!   until then nobody is called before there is much room. Then all are, one
-//!   after the other, until the queue is full again or nobody waits. While somebody
-//!   waits that has slept before and got nothing, no patience counts. A grace that runs
-//!   out ends the patience of all: the first in line is called then, whoever it was.
+//!   calls the next, so no slot waits for a second item to be taken. In a large
+//!   queue [`Patience`] says when.
 //! - **end**: when nothing can come any more no consumer sleeps; in a closed
 //!   queue no submitter sleeps; in an idle queue nobody sleeps for idleness;
 //!   in an aborted queue nobody sleeps out a delay.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::line::{Line, Ticket, Turn};
+use crate::patience::Patience;
 use crate::wakes::Wakes;
-
-/// How long a submitter of a large full queue sleeps on while there is room for
-/// a few items. Waking it costs a consumer some microseconds, which is too dear
-/// for every single item. A consumer that takes longer than this for one pays
-/// them each time, and hardly notices.
-pub(crate) const GRACE: Duration = Duration::from_millis(1);
 
 /// What threads sleep for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +76,6 @@ pub(crate) struct Sleepers<W> {
 }
 
 struct Lines<W> {
-    /// Room that a submitter is worth waking for; more than one slot in a queue
-    /// so large that it will not be empty before the submitter is there.
-    much_room: usize,
     /// What everybody has been called for who must be; nothing if the lines have changed
     /// since. While this is how things stand no line is looked at or written.
     called_for: Option<Outlook>,
@@ -96,15 +84,8 @@ struct Lines<W> {
     idle: Line<W>,
     delays: Line<W>,
     watch: Option<Watch>,
-    /// The submitter that sleeps no longer than its grace.
-    patient: Option<Ticket>,
-    /// How many submitters wait in a large queue that have slept before and got
-    /// nothing. They are called for any room there is: before they are through, nobody
-    /// else's patience counts.
-    impatient: u32,
-    /// Whether sleeping submitters are called for any room there is. Means nothing while
-    /// nobody waits for space.
-    refilling: bool,
+    /// Of those who wait for space.
+    patience: Patience,
 }
 
 /// The consumer that sleeps no longer than until `due`.
@@ -121,16 +102,13 @@ impl<W> Sleepers<W> {
             occupied: 0,
             busy: [false; 2],
             lines: Box::new(Lines {
-                much_room,
                 called_for: None,
                 work: Line::new(max_passes),
                 space: Line::new(max_passes),
                 idle: Line::new(max_passes),
                 delays: Line::new(max_passes),
                 watch: None,
-                patient: None,
-                impatient: 0,
-                refilling: false,
+                patience: Patience::new(much_room),
             }),
         }
     }
@@ -151,15 +129,8 @@ impl<W> Sleepers<W> {
         self.occupied & side.bit() != 0
     }
 
-    /// Whether so much room is worth waking a patient submitter for.
-    #[inline]
-    pub(crate) fn is_much(&self, room: usize) -> bool {
-        room >= self.lines.much_room
-    }
-
-    /// Whether submitters need not be told of every slot that gets free.
-    pub(crate) fn is_large(&self) -> bool {
-        self.lines.much_room > 1
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.lines.patience
     }
 
     // ----- those who do not sleep ---------------------------------------------
@@ -209,10 +180,9 @@ impl<W> Sleepers<W> {
         next_due: Option<Instant>,
         now: impl FnOnce() -> Instant,
     ) -> (Ticket, Option<Instant>) {
-        let is_large = self.is_large();
         let lines = &mut *self.lines;
         if side == Side::Space && !lines.space.is_waited_in() {
-            lines.refilling = false;
+            lines.patience.begin();
         }
         let ticket = lines.of(side).join(earlier, waker);
         lines.called_for = None;
@@ -221,8 +191,8 @@ impl<W> Sleepers<W> {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
                 lines.watch = Some(Watch { ticket, due });
             }),
-            Side::Space if is_large => lines.grace(earlier, ticket, deadline, now),
-            Side::Space | Side::Idle | Side::Delay => None,
+            Side::Space => lines.patience.fall_asleep(earlier, ticket, deadline, now),
+            Side::Idle | Side::Delay => None,
         };
         (ticket, alarm.into_iter().chain(deadline).min())
     }
@@ -244,7 +214,6 @@ impl<W> Sleepers<W> {
         if let Some(busy) = self.busy(side) {
             *busy = was_called && slept_shortly;
         }
-        let is_large = self.is_large();
         let lines = &mut *self.lines;
         lines.called_for = None;
         let line = lines.of(side);
@@ -255,13 +224,7 @@ impl<W> Sleepers<W> {
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
         }
-        if side == Side::Space && is_large && earlier.is_some() {
-            lines.impatient -= 1;
-        }
-        let was_patient = side == Side::Space && lines.patient == Some(ticket);
-        if was_patient {
-            lines.patient = None;
-        }
+        let was_patient = side == Side::Space && lines.patience.wake_up(earlier, ticket);
         match (was_called, was_patient) {
             // To watch, not to take what has come since.
             (true, _) if side == Side::Work && lines.work.is_behind(ticket) => Turn::Early,
@@ -295,12 +258,11 @@ impl<W> Sleepers<W> {
                 wakes.consumer = lines.work.call(lines.watch.map(|watch| watch.ticket));
             }
         }
-        let is_nobody_patient = lines.patient.is_none() || lines.impatient > 0;
-        lines.refilling =
-            outlook.has_room && (lines.refilling || is_nobody_patient || outlook.has_much_room);
+        let (has_room, has_much) = (outlook.has_room, outlook.has_much_room);
+        let refills = lines.patience.refills(has_room, has_much);
         if outlook.is_closed {
             wakes.others.extend(lines.space.call_all());
-        } else if lines.refilling && !lines.space.is_called() {
+        } else if refills && !lines.space.is_called() {
             wakes.submitter = lines.space.call_first();
         }
         if outlook.is_idle {
@@ -330,29 +292,5 @@ impl<W> Lines<W> {
             Some(watch) if watch.due <= due => None,
             _ => Some(due),
         }
-    }
-
-    /// Until when a submitter of a large queue sleeps if it is not called, should it be
-    /// the one that is patient. A submitter whose own deadline comes first cannot be.
-    fn grace(
-        &mut self,
-        earlier: Option<Ticket>,
-        ticket: Ticket,
-        deadline: Option<Instant>,
-        now: impl FnOnce() -> Instant,
-    ) -> Option<Instant> {
-        if earlier.is_some() {
-            self.impatient += 1;
-            return None;
-        }
-        if self.patient.is_some() || self.impatient > 0 {
-            return None;
-        }
-        let end = now().checked_add(GRACE)?;
-        if deadline.is_some_and(|deadline| deadline <= end) {
-            return None;
-        }
-        self.patient = Some(ticket);
-        Some(end)
     }
 }

@@ -156,7 +156,7 @@ impl<T, W> State<T, W> {
     /// Whether there is so much room that a patient submitter is worth waking.
     #[inline]
     pub(crate) fn has_much_room(&self) -> bool {
-        self.sleepers.is_much(self.room())
+        self.sleepers.patience().is_much(self.room())
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -17,8 +17,8 @@ use crate::state::Refusal;
 use crate::stats::Stats;
 use crate::task::{Task, TaskId};
 
-/// A handle for submitting to a [`TaskQueue`](crate::TaskQueue), without the
-/// types of its results. Cheap to clone.
+/// A handle for submitting to a [`TaskQueue`](crate::TaskQueue), without the types of its
+/// results. Cheap to clone; clones share the queue.
 ///
 /// It does not keep the queue alive: once the queue is drained or dropped,
 /// every submit says [`Closed`](SubmitError::Closed). It can [close](Self::close) and
@@ -67,20 +67,21 @@ impl<P> Submitter<P> {
     /// A payload that must be inferred or coerced (`.into()`, `.collect()`, a
     /// `Box<dyn Trait>`) needs its type: `submit::<P>(..)`.
     ///
-    /// Submitters that have to wait are let in in the order in which they came, whatever the
-    /// priority of their tasks, though others that come just when there is room may get
-    /// ahead, 16,384 in a row at the most (a batch counts as one). (What handlers
-    /// [submit](crate::Attempt::submit) does not wait here; it goes in at once.) In a queue
-    /// with a capacity of 256 or more a free slot may go unused for up to a millisecond, less
-    /// if half of the queue gets free, before a thread that sleeps is woken for it. That saves
-    /// the workers a wake-up for each task.
+    /// Blocked submitters are let in in the order in which they came, whatever the priority
+    /// of their tasks. Others that arrive just when there is room may overtake them, at
+    /// most 16,384 in a row (a batch counts as one). Tasks that handlers
+    /// [submit](crate::Attempt::submit) are let in at once. At capacities of 256 or more a
+    /// free slot may stay unused for up to a millisecond (less if half of the queue becomes
+    /// free) before a sleeping submitter is woken for it. That saves the workers a wake-up
+    /// for each task.
     ///
     /// # Errors
     ///
-    /// The task, if the queue is closed, or gets closed while this waits; if
-    /// the strategy is to fail; or if the queue is full and the caller is one
-    /// of its own workers, which might wait for itself. (A circle of two
-    /// queues, or one through a handler's helper threads, is not detected.)
+    /// The task: [`Closed`](SubmitError::Closed) if the queue is closed, or gets closed
+    /// while this waits. If it is full, [`Full`](SubmitError::Full) under `Error`; under
+    /// `Block`, [`WouldDeadlock`](SubmitError::WouldDeadlock) on one of its own workers,
+    /// which might wait for itself. (Cycles across two queues, or through a handler's
+    /// helper threads, are not detected.)
     ///
     /// # Examples
     ///
@@ -107,9 +108,9 @@ impl<P> Submitter<P> {
         }
     }
 
-    /// Submits a task if there is room now. Never blocks, whatever the
-    /// strategy. It may go ahead of submitters that wait, 16,384 times in a row at the
-    /// most; after that, free slots are kept for them.
+    /// Submits a task if there is room now. Never blocks, whatever the strategy. It may
+    /// overtake blocked submitters; after 16,384 in a row have done so, free slots are kept
+    /// for those.
     ///
     /// # Errors
     ///
@@ -156,23 +157,23 @@ impl<P> Submitter<P> {
     /// each. While the queue is full the strategy decides, as for
     /// [`submit`](Self::submit); those that wait for room take turns with this batch.
     ///
-    /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled
-    /// from it before any of them is submitted, so it must not wait for something
-    /// to become of an earlier one, and a slow one keeps up to 63 of them from
-    /// the workers. If the iterator panics, what it had yielded is
-    /// submitted before the panic goes on; what is refused then is lost with it. A panic
-    /// of the iterator's destructor is logged, and goes no further. Tasks that the strategy
-    /// drops are kept until this returns: do not let an endless iterator meet a full queue.
+    /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled from it
+    /// before any of them is submitted, so it must not wait for the outcome of an earlier
+    /// one, and a slow iterator holds back up to 63 tasks. If the iterator panics, what it
+    /// had yielded is submitted before the panic goes on; what is refused then is lost. A
+    /// panic of the iterator's destructor is logged, and goes no further. Tasks that the
+    /// strategy drops are kept until this returns: do not let an endless iterator meet a
+    /// full queue.
     ///
     /// # Errors
     ///
-    /// As for [`submit`](Self::submit), if there was anything to submit: how many tasks got
-    /// in, why no more did, and those that were pulled from the iterator and did not. What
-    /// was not pulled yet goes with the iterator; to keep it, submit `iterator.by_ref()`.
+    /// As for [`submit`](Self::submit), but never for an empty iterator: how many tasks got
+    /// in, why no more did, and those that had been pulled and did not. Tasks that were not
+    /// pulled yet are dropped with the iterator; to keep them, submit `iterator.by_ref()`.
     ///
     /// # Panics
     ///
-    /// If the iterator does.
+    /// If the iterator does, or a conversion into a [`Task`].
     ///
     /// # Examples
     ///
@@ -254,9 +255,9 @@ impl<P> Submitter<P> {
         );
     }
 
-    /// Refuses new tasks from now on, those of blocked submitters too, but not what
-    /// handlers [submit](crate::Attempt::submit). What was accepted goes on. Returns whether
-    /// this call was the one that closed the queue.
+    /// Refuses new tasks, including those of blocked submitters, but not what handlers
+    /// [submit](crate::Attempt::submit). Accepted tasks still run. Never blocks. Returns
+    /// whether this call closed the queue; there is no way to open it again.
     pub fn close(&self) -> bool {
         self.shared.monitor.close()
     }

@@ -29,13 +29,15 @@ use crate::worker::Worker;
 ///   handler's error.
 /// - The greatest priority is taken first, and equal priorities in the order
 ///   accepted.
-/// - A failed attempt is retried after a [backoff](crate::Backoff), a handler's
-///   panic like an error. While a task waits its worker takes other tasks
-///   (see [`RetryWaits`](crate::RetryWaits)), and it takes up room in the
-///   queue, so that an outage slows submitters down.
+/// - A failed attempt is retried after a [backoff](crate::Backoff), a handler's panic like
+///   an error. Meanwhile its worker takes other tasks (see
+///   [`RetryWaits`](crate::RetryWaits)), and the task takes up room in the queue, so that
+///   an outage slows submitters down. When it is due it goes behind the others of its
+///   priority. The error is dropped before the task waits.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
 ///   handed back to its submitter (unless the iterator it came from panics).
 /// - An idle queue makes no wake-ups.
+/// - It is `Send` and `Sync` if `P`, `R` and `E` are `Send`.
 ///
 /// # Ways to stop
 ///
@@ -60,7 +62,7 @@ use crate::worker::Worker;
 /// Where another thread receives the [results](Self::results), do not drain: it would take
 /// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
 ///
-/// A queue that was built while its thread unwound, by a destructor, is drained when it is
+/// A queue built by a destructor during unwinding is drained, not aborted, when it is
 /// dropped.
 ///
 /// # Examples
@@ -130,10 +132,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// The handler is shared by all of them and lives as long as they do: what it borrows
     /// must be `'static`, or shared in an `Arc`. It may be called more than once for a task.
     ///
-    /// A closure that calls methods of the payload needs its type,
-    /// `|attempt: &Attempt<'_, String>| ..`, and so does one that is bound to a name first.
-    /// One that never fails, or only by `?`, must name the type of its errors:
-    /// `Ok::<_, Infallible>(..)`.
+    /// A closure that calls methods of the payload, or is bound to a variable first, needs
+    /// the type of its argument: `|attempt: &Attempt<'_, String>| ..`. One that never
+    /// fails, or only through `?`, must name its error type: `Ok::<_, Infallible>(..)`.
     ///
     /// # Errors
     ///
@@ -228,8 +229,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Errors
     ///
-    /// The task, if the queue is closed, if the strategy is to fail, or if this
-    /// would deadlock.
+    /// The task, if the queue is closed; or if it is full and the strategy is to fail, or
+    /// this would deadlock.
     #[inline]
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
         self.submitter.submit(task)
@@ -293,32 +294,31 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.submit_all(tasks)
     }
 
-    /// A handle for submitting from elsewhere.
+    /// A handle for submitting from other threads.
     pub fn submitter(&self) -> Submitter<P> {
         self.submitter.clone()
     }
 
     // ----- watching ---------------------------------------------------------
 
-    /// Results as they are published, in that order. The receiver disconnects
-    /// when the last worker leaves, so after [`close`](Self::close) a loop over
-    /// it ends with the last result. Each result goes to one taker: what is
-    /// received here is not returned by `drain`. With
-    /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start.
+    /// Results as they are published, in that order. The receiver disconnects when the last
+    /// worker has left (and no `cancel` is still publishing), so after
+    /// [`close`](Self::close) a loop over it ends with the last result. Each result goes to
+    /// one taker: what is received here is not returned by `drain`. With
+    /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start. To drop all
+    /// receivers does not stop results from being kept, for the queue is one itself.
     ///
     /// The receiver is crossbeam's, of version 0.5: its `select!` macro works with it.
     ///
-    /// Until the first call results are kept in a list. That call moves them to the
-    /// stream, and no result is published meanwhile: call it early.
+    /// The first call moves what was kept so far into the channel, and no result is
+    /// published meanwhile: call it early.
     ///
-    /// A queue that is dropped leaves its results to the receivers that were made
-    /// here. It is a receiver itself, and whichever is dropped last drops what is
-    /// left, all at once, as receivers of crossbeam do: if the destructor of one
-    /// result panics, those behind it are leaked, and a payload and an error that
-    /// both panic abort the process. (A panic in the queue's own drop goes no
-    /// further.) Where that may happen, receive or [`drain`](Self::drain) all
-    /// results and drop them one by one; results that were never made a stream
-    /// the queue drops in that way itself.
+    /// A dropped queue leaves its results to the receivers made here. The last receiver to
+    /// be dropped, the queue included, drops what is left all at once, as crossbeam does:
+    /// if a result's destructor panics, the results behind it are leaked, and if both its
+    /// payload and its error panic, the process aborts. (A panic in the queue's own drop is
+    /// contained.) Where that may happen, receive or [`drain`](Self::drain) all results and
+    /// drop them one by one. If this was never called, the queue's drop does so itself.
     ///
     /// # Examples
     ///
@@ -340,12 +340,11 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.outbox.stream()
     }
 
-    /// Waits until the queue is idle: nothing ready, waiting or running. The
-    /// results of all that was settled by then can be received. Returns also if
-    /// the queue was idle at any moment since the call, even if it was filled
-    /// again at once; while others submit without a pause it may never be. A task that is
-    /// submitted again because of a result that was received is a new one, which this does
-    /// not wait for.
+    /// Waits until the queue is idle: nothing ready, waiting or running. The results of all
+    /// that was settled by then can be received. One idle moment since the call is enough,
+    /// even if the queue is filled again at once; while others submit without a pause there
+    /// may be none. A task whose result was received has left the queue: this does not wait
+    /// until the receiver submits it again.
     ///
     /// # Panics
     ///
@@ -380,9 +379,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     // ----- stopping ---------------------------------------------------------
 
-    /// Refuses new tasks from now on, those of blocked submitters too, but not what
-    /// handlers [submit](Attempt::submit). What was accepted goes on. Returns whether this
-    /// call was the one that closed the queue.
+    /// Refuses new tasks, including those of blocked submitters, but not what handlers
+    /// [submit](Attempt::submit). Accepted tasks still run. Never blocks. Returns whether
+    /// this call closed the queue; there is no way to open it again.
     pub fn close(&self) -> bool {
         self.submitter.close()
     }
@@ -393,16 +392,16 @@ impl<P, R, E> TaskQueue<P, R, E> {
     }
 
     /// Ends the queue early: refuses new tasks, and settles at once, as
-    /// [`Aborted`](crate::TaskError::Aborted), every task that waits for a
-    /// worker or for its next attempt. Attempts that run go on, see
-    /// [`Attempt::is_cancelled`], and are not retried: one that fails is
-    /// settled with its own error. Returns when the tasks that this call ended are
-    /// settled; waits neither for running attempts nor for a call that came before. (A
-    /// task that [its worker holds](crate::RetryWaits::HoldWorker) between two attempts
-    /// is settled by that worker, a moment later.)
+    /// [`Aborted`](crate::TaskError::Aborted), every task that waits for a worker or for
+    /// its next attempt. Attempts that run go on, see [`Attempt::is_cancelled`], and are
+    /// not retried: one that fails is settled with its own error. Returns once the tasks
+    /// that this call aborted are settled; waits neither for running attempts nor for an
+    /// earlier `cancel`. (A task that [its worker holds](crate::RetryWaits::HoldWorker)
+    /// between two attempts is settled by that worker, a moment later.)
     ///
-    /// May be called from anywhere, by way of a [`Submitter`] also while
-    /// another thread sits in [`drain`](Self::drain). Where results are
+    /// May be called from any thread, by way of a [`Submitter`] also while another sits in
+    /// [`drain`](Self::drain). It takes locks and runs destructors: call it from a thread,
+    /// not in a signal handler itself. Where results are
     /// [discarded](ResultsPolicy::Discard), or can no longer be received, the payloads are
     /// dropped here; their destructors must not wait for the queue.
     ///
@@ -436,15 +435,15 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// the results that nobody has received yet, in the order of publication.
     ///
     /// Blocks until every handler has returned and every delay has run out;
-    /// [`Submitter::cancel`] from another thread ends the delays. (Without the queue at
-    /// hand, behind a reference, say: [`close`](Self::close),
-    /// [`wait_idle`](Self::wait_idle), and take what [`results`](Self::results) has.)
+    /// [`Submitter::cancel`] from another thread ends the delays. (With only a reference:
+    /// [`close`](Self::close), [`wait_idle`](Self::wait_idle), then receive from
+    /// [`results`](Self::results).)
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers, which cannot join itself. That attempt
-    /// fails, and the queue is dropped there: it is closed, its other tasks
-    /// finish, and their results reach only receivers that were made before.
+    /// On one of the queue's own workers, which cannot join itself. That attempt fails like
+    /// any that panics, and the queue is dropped there: it is closed, its tasks finish, and
+    /// their results reach only receivers that were made before.
     #[must_use = "some of the results may be failed tasks"]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("drain");
@@ -452,15 +451,14 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.finish()
     }
 
-    /// [`drain`](Self::drain) for no longer than `timeout`. A timeout too long for
-    /// an [`Instant`] means no limit. Once every task is settled the threads are joined,
-    /// which takes as long as the destructors of the handler, the backoff and the
-    /// workers' thread-locals.
+    /// [`drain`](Self::drain) for no longer than `timeout`. A timeout too long for an
+    /// [`Instant`] means no limit. It does not limit the join after the last task, which
+    /// runs the destructors of the handler, the backoff and the workers' thread-locals.
     ///
     /// # Errors
     ///
-    /// The queue itself, closed, if it is not done by then: to be drained
-    /// further, or cancelled. To drop it is to drain it without a limit.
+    /// The queue itself, closed, if it is not done by then: drain it further, or cancel it.
+    /// Dropping it drains it without a limit.
     ///
     /// # Examples
     ///

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sleepers::GRACE;
+use crate::patience::GRACE;
 
 use super::*;
 
