@@ -125,7 +125,7 @@ pub enum SubmitError<P> {
         /// How many tasks the queue has room for.
         capacity: usize,
     },
-    /// The queue is closed; to what handlers submit: cancelled.
+    /// The queue is closed (for what handlers submit: cancelled).
     #[error("queue is closed")]
     Closed(Task<P>),
     /// There was no room until the deadline.

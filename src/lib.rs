@@ -54,7 +54,7 @@
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
 //! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received yet, or on its own worker |
-//! | debug | an attempt failed and will be retried, and after what delay |
+//! | debug | an attempt failed and is to be retried, and after what delay |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.

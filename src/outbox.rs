@@ -21,7 +21,7 @@ pub(crate) struct Contents<T> {
     sink: Sink<T>,
     /// The queue's own end of the stream, once there is one.
     receiver: Option<Receiver<T>>,
-    /// Whoever published is gone.
+    /// Nothing more will be put in.
     has_ended: bool,
 }
 

@@ -448,7 +448,7 @@ impl<T> PriorityQueue<T> {
         self.monitor.len()
     }
 
-    /// Whether there are none.
+    /// Whether no item is ready or waiting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -49,7 +49,7 @@ pub struct WorkerResult<P, R, E> {
     /// before its first attempt.
     pub attempts: u32,
     /// From the start of the first attempt to the end of the last, including the delays
-    /// between them; zero if there was none. The attempt that succeeds ends when the
+    /// between them; zero if there was no attempt. The attempt that succeeds ends when the
     /// payload has been dropped. Where one task follows another at once, one look at the
     /// clock does for both: publishing the result of the first counts for the second.
     pub duration: Duration,

@@ -33,7 +33,7 @@ use crate::worker::Worker;
 ///   an error. Meanwhile its worker takes other tasks (see
 ///   [`RetryWaits`](crate::RetryWaits)), and the task takes up room in the queue, so that
 ///   an outage slows submitters down. When it is due it goes behind the others of its
-///   priority. The error is dropped before the task waits.
+///   priority. The attempt's error is dropped before its task waits.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
 ///   handed back to its submitter (unless the iterator it came from panics).
 /// - An idle queue makes no wake-ups.
@@ -396,8 +396,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// its next attempt. Attempts that run go on, see [`Attempt::is_cancelled`], and are
     /// not retried: one that fails is settled with its own error. Returns once the tasks
     /// that this call aborted are settled; waits neither for running attempts nor for an
-    /// earlier `cancel`. (A task that [its worker holds](crate::RetryWaits::HoldWorker)
-    /// between two attempts is settled by that worker, a moment later.)
+    /// earlier `cancel`. (A task in its worker's hands between two attempts, on its way
+    /// back to the queue or [held there](crate::RetryWaits::HoldWorker), is settled as
+    /// aborted by that worker, a moment later.)
     ///
     /// May be called from any thread, by way of a [`Submitter`] also while another sits in
     /// [`drain`](Self::drain). It takes locks and runs destructors: call it from a thread,

@@ -177,7 +177,8 @@ where
         attempts: u32,
         progress: Progress,
     ) -> Published {
-        // Not the end of the last attempt: the backoff was asked since, and the log told.
+        // Not the end of the last attempt: since then the backoff was asked, an error
+        // dropped, and the log told.
         let ended = self.timestamp();
         let duration = progress.duration();
         Published {

@@ -40,9 +40,10 @@ impl<T> Lock<T> {
     }
 
     /// For the lock of a queue of this capacity. Its holder is likely to want it again, and
-    /// then again, until it runs out of room or items; left alone it gets several operations
-    /// done before the cache lines move to another core. An operation takes about as long as
-    /// a pause; half the queue is a good turn, and in a small queue eight of them are.
+    /// then again, until it runs out of room or items; left alone it gets several
+    /// operations done before the cache lines move to another core. An operation takes
+    /// about as long as a pause; half the queue is a good turn, but no fewer than eight of
+    /// them, or as many as fit.
     pub(crate) fn within(capacity: usize, value: T) -> Self {
         let first = (capacity / 2).clamp(capacity.clamp(2, 8), 40);
         Self::with(first as u32, value)

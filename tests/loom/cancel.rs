@@ -94,6 +94,43 @@ promise!(
     NoCancel => "deadlock"
 );
 
+// An attempt that was aborted would mean that a handler saw the cancel before it had
+// happened: its task went back, to wait for another attempt.
+fn seen_by_the_handler(waits: RetryWaits, fault: Fault) {
+    model(Exhaustive, 1).outcomes(["unrun", "done", "failed"], move || {
+        let queue = start(
+            |attempt: &Attempt<'_, u32>| match attempt.is_cancelled() {
+                true => Err("it is cancelled"),
+                false => Ok(attempt.payload),
+            },
+            QueueOptions::new(1, 1)
+                .backoff(Backoff::constant(SECOND))
+                .retry_waits(waits),
+        );
+        queue.submit(1).unwrap();
+        if fault != Fault::NoCancel {
+            queue.submitter().cancel();
+        }
+        let result = queue.into_inner().drain().remove(0);
+        match (result.attempts, is_aborted(&result)) {
+            (0, true) => "unrun",
+            (1, false) if result.outcome.is_ok() => "done",
+            (1, false) => "failed",
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+promise!(
+    a_handler_that_sees_the_cancel_has_its_own_error: seen_by_the_handler(RetryWaits::FreeWorker),
+    NoCancel => "the outcomes"
+);
+
+promise!(
+    a_held_handler_that_sees_the_cancel_has_its_own_error: seen_by_the_handler(RetryWaits::HoldWorker),
+    NoCancel => "the outcomes"
+);
+
 // A hang would mean that two cancellers wait for each other; a missing result,
 // that one found the publisher gone with tasks in its hands.
 fn two_cancels(fault: Fault) {

@@ -426,9 +426,6 @@ impl Machine {
             }
             Step::Hold(which, delay) => {
                 let due = self.instant(delay);
-                if self.phase == Phase::Aborted {
-                    return;
-                }
                 if let Some(entry) = self.end_lease(which) {
                     self.state.hold();
                     let is_due = due <= Due::At(self.now);
