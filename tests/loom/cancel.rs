@@ -97,7 +97,7 @@ promise!(
 // An attempt that was aborted would mean that a handler saw the cancel before it had
 // happened: its task went back, to wait for another attempt.
 fn seen_by_the_handler(waits: RetryWaits, fault: Fault) {
-    model(Exhaustive, 1).outcomes(["unrun", "done", "failed"], move || {
+    model(Exhaustive, 150).outcomes(["unrun", "done", "failed"], move || {
         let queue = start(
             |attempt: &Attempt<'_, u32>| match attempt.is_cancelled() {
                 true => Err("it is cancelled"),
