@@ -109,6 +109,8 @@ impl<P, R, E> Publisher<P, R, E> {
         if let Some(stream) = self.stream.get() {
             return Self::send(stream, result);
         }
+        // A function that takes the result or hands it back would copy it twice more, under
+        // the lock.
         let mut contents = self.outbox.lock();
         if let Some(list) = contents.list() {
             return list.push(result);
