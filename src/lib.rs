@@ -70,6 +70,7 @@
 // Code map. Each room imports only from those above it in this list.
 //
 //   task, backoff, result, error, options, stats    nouns
+//   pace            how long a thread stays away before it looks again
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   entry           an item, its priority, and how often it came back
 //   returns, levels, slots, heap, ready      stable priority order
@@ -109,6 +110,7 @@ mod line;
 mod monitor;
 mod options;
 mod outbox;
+mod pace;
 mod parker;
 mod patience;
 mod priority_queue;

@@ -190,18 +190,20 @@ impl<T> Monitor<T> {
         // looking again would only make the wake-up later.
         let sleepers = state.sleepers();
         let wants_much = side == Side::Space && sleepers.patience().is_large();
-        let mut looks = match sleepers.is_busy(side) {
-            false => Looks::none(),
-            true if wants_much => Looks::patient(),
-            true => Looks::within(state.capacity()),
+        let mut looks = match sleepers.pauses(side) {
+            None => Looks::none(),
+            Some(_) if wants_much => Looks::patient(),
+            Some(pauses) => Looks::every(pauses),
         };
         let (mut turn, mut ticket) = (Turn::Again, None);
         loop {
             match looks.next() {
                 Some(pause) => {
                     Self::unlock(state);
+                    let in_vain = pause.after();
                     pause.pass();
                     state = self.state.lock();
+                    state.looks_again(side, in_vain);
                 }
                 None => {
                     let deadline = wait.deadline();

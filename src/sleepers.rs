@@ -24,6 +24,7 @@
 use std::time::Instant;
 
 use crate::line::{Line, Ticket, Turn};
+use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::wakes::Wakes;
 
@@ -71,6 +72,8 @@ pub(crate) struct Sleepers<W> {
     /// True once a thread got through that had not slept; after a sleep, whether the
     /// thread was called, and soon.
     busy: [bool; 2],
+    /// For the same two, how long they stay away between two looks.
+    paces: [Pace; 2],
     /// In a box, so that what every operation touches lies close together.
     lines: Box<Lines<W>>,
 }
@@ -97,10 +100,11 @@ struct Watch {
 
 impl<W> Sleepers<W> {
     /// Nobody. `max_passes` threads in a row may go ahead of those who wait.
-    pub(crate) fn new(much_room: usize, max_passes: u32) -> Self {
+    pub(crate) fn new(capacity: usize, much_room: usize, max_passes: u32) -> Self {
         Self {
             occupied: 0,
             busy: [false; 2],
+            paces: [Pace::usual(capacity); 2],
             lines: Box::new(Lines {
                 called_for: None,
                 work: Line::new(max_passes),
@@ -137,16 +141,22 @@ impl<W> Sleepers<W> {
 
     #[inline]
     fn busy(&mut self, side: Side) -> Option<&mut bool> {
-        match side {
-            Side::Work => Some(&mut self.busy[0]),
-            Side::Space => Some(&mut self.busy[1]),
-            Side::Idle | Side::Delay => None,
-        }
+        self.busy.get_mut(side as usize)
     }
 
-    /// Whether a thread that would sleep here had better look again first.
-    pub(crate) fn is_busy(&mut self, side: Side) -> bool {
-        self.busy(side).is_some_and(|busy| *busy)
+    /// After how many pauses of the processor a thread that would sleep here had better
+    /// look again first, if at all.
+    pub(crate) fn pauses(&self, side: Side) -> Option<u32> {
+        let is_busy = *self.busy.get(side as usize)?;
+        is_busy.then(|| self.paces[side as usize].pauses())
+    }
+
+    /// A thread looks again that does not sleep yet, and finds so many items, or so much
+    /// room. See [`Pace::learn`].
+    pub(crate) fn looks_again(&mut self, side: Side, capacity: usize, in_vain: u32, found: usize) {
+        if let Some(pace) = self.paces.get_mut(side as usize) {
+            pace.learn(capacity, in_vain, found);
+        }
     }
 
     /// Whether a thread may go ahead of those who wait.

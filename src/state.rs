@@ -113,7 +113,7 @@ impl<T, W> State<T, W> {
         };
         Self {
             phase: Phase::Open,
-            sleepers: Sleepers::new(much_room, max_passes),
+            sleepers: Sleepers::new(capacity, much_room, max_passes),
             accepted: 0,
             capacity,
             ready: Ready::new(),
@@ -131,10 +131,6 @@ impl<T, W> State<T, W> {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
     }
 
     /// What takes up capacity: ready and waiting, in the queue or in a hand.
@@ -419,6 +415,18 @@ impl<T, W> State<T, W> {
 
     pub(crate) fn sleepers(&mut self) -> &mut Sleepers<W> {
         &mut self.sleepers
+    }
+
+    /// A thread looks again that does not sleep yet, after so many pauses of the processor
+    /// in vain.
+    pub(crate) fn looks_again(&mut self, side: Side, in_vain: u32) {
+        let found = match side {
+            Side::Work => self.ready.len(),
+            Side::Space => self.room(),
+            Side::Idle | Side::Delay => return,
+        };
+        self.sleepers
+            .looks_again(side, self.capacity, in_vain, found);
     }
 
     /// See [`Sleepers::fall_asleep`].

@@ -5,9 +5,10 @@ use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use super::native::spin;
+use crate::pace;
 
 /// A thread spins for this many pauses of the processor in all, some microseconds.
-const PAUSES: u32 = 128;
+const PAUSES: u32 = pace::LONGEST;
 /// After that it gives its core away for 2, 4, 8, ... us, this many times.
 const YIELDS: u32 = 4;
 
@@ -22,18 +23,13 @@ pub(crate) struct Looks {
 
 /// What comes before a look.
 pub(crate) enum Pause {
-    Spin(u32),
+    Spin { pauses: u32, after: u32 },
     Yield(Duration),
 }
 
 impl Looks {
-    /// For an item, or for room, in a queue of this capacity. Four items go in or out in
-    /// about three pauses of the processor. Whoever waits for that long times the capacity
-    /// lets the other side fill the queue, or empty it, undisturbed, and then has as much to
-    /// do without a wait. Fewer than eight pauses would only take the lock away from
-    /// whoever is about to bring what is lacking.
-    pub(crate) fn within(capacity: usize) -> Self {
-        let pauses = (capacity / 4 * 3).clamp(8, PAUSES as usize) as u32;
+    /// For an item, or for room: at first after this many pauses of the processor each.
+    pub(crate) fn every(pauses: u32) -> Self {
         Self {
             pauses,
             spins: 0..PAUSES / pauses,
@@ -58,8 +54,11 @@ impl Iterator for Looks {
     type Item = Pause;
 
     fn next(&mut self) -> Option<Pause> {
-        if self.spins.next().is_some() {
-            return Some(Pause::Spin(self.pauses));
+        if let Some(look) = self.spins.next() {
+            return Some(Pause::Spin {
+                pauses: self.pauses,
+                after: look * self.pauses,
+            });
         }
         let look = self.yields.next()?;
         Some(Pause::Yield(Duration::from_micros(2 << look)))
@@ -67,10 +66,18 @@ impl Iterator for Looks {
 }
 
 impl Pause {
+    /// For how many pauses of the processor the thread has looked in vain before.
+    pub(crate) fn after(&self) -> u32 {
+        match *self {
+            Self::Spin { after, .. } => after,
+            Self::Yield(_) => PAUSES,
+        }
+    }
+
     /// Lets the time pass.
     pub(crate) fn pass(self) {
         match self {
-            Self::Spin(pauses) => spin(pauses),
+            Self::Spin { pauses, .. } => spin(pauses),
             Self::Yield(time) => yield_for(time),
         }
     }
@@ -93,14 +100,14 @@ mod tests {
 
     #[test]
     fn no_queue_is_spun_for_longer_than_another() {
-        for capacity in [1, 8, 9, 100, 128, 129, 100_000, usize::MAX] {
-            let spun: u32 = Looks::within(capacity)
+        for pauses in 1..=PAUSES {
+            let spun: u32 = Looks::every(pauses)
                 .map_while(|pause| match pause {
-                    Pause::Spin(pauses) => Some(pauses),
+                    Pause::Spin { pauses, .. } => Some(pauses),
                     Pause::Yield(_) => None,
                 })
                 .sum();
-            assert!((PAUSES / 2..=PAUSES).contains(&spun), "{capacity}: {spun}");
+            assert!((PAUSES / 2..=PAUSES).contains(&spun), "{pauses}: {spun}");
         }
     }
 
@@ -108,7 +115,7 @@ mod tests {
     fn nobody_spins_for_much_room() {
         let yielded: Duration = Looks::patient()
             .map(|pause| match pause {
-                Pause::Spin(pauses) => panic!("{pauses} pauses bring no much room"),
+                Pause::Spin { pauses, .. } => panic!("{pauses} pauses bring no much room"),
                 Pause::Yield(time) => time,
             })
             .sum();

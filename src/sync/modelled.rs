@@ -21,7 +21,7 @@ pub(crate) struct Looks(u32);
 pub(crate) struct Pause;
 
 impl Looks {
-    pub(crate) fn within(_capacity: usize) -> Self {
+    pub(crate) fn every(_pauses: u32) -> Self {
         Self(world::looks())
     }
 
@@ -44,6 +44,10 @@ impl Iterator for Looks {
 }
 
 impl Pause {
+    pub(crate) fn after(&self) -> u32 {
+        0
+    }
+
     pub(crate) fn pass(self) {
         checker::thread::yield_now();
     }

@@ -17,9 +17,8 @@ type Guard<'a> = RwLockWriteGuard<'a, State>;
 const LOCK_PAUSES: u32 = 600;
 const LONGEST_LOCK_PAUSE: u32 = 160;
 const LOCK_YIELDS: u32 = 2;
-/// For an item, and for room in a small queue: after three pauses for each four items
-/// that there is room for, then after 2, 4, 8, 16 us. For room in a large one only the
-/// latter, and until half of it is free.
+/// For an item, and for room in a small queue: at a pace that is learned, then after 2, 4,
+/// 8, 16 us. For room in a large one only the latter, and until half of it is free.
 const LOOK_PAUSES: u32 = 128;
 const YIELD_LOOKS: u32 = 4;
 const LARGE_CAPACITY: usize = 256;
@@ -57,15 +56,51 @@ struct State {
     givers: Line,
 }
 
+/// How many pauses come before a look, as taskshelf learns it.
+struct Pace(f64);
+
+impl Pace {
+    fn usual(capacity: usize) -> f64 {
+        (capacity / 4 * 3).clamp(8, LOOK_PAUSES as usize) as f64
+    }
+
+    fn pauses(&self) -> u32 {
+        self.0 as u32
+    }
+
+    fn learn(&mut self, capacity: usize, in_vain: u32, found: usize) {
+        if found == 0 {
+            return;
+        }
+        let usual = Self::usual(capacity);
+        let longest = (4.0 * usual).min(f64::from(LOOK_PAUSES));
+        let waited = in_vain + self.pauses();
+        let was_early = match found < capacity {
+            true => 8 * found >= waited as usize,
+            false => in_vain > 0 && f64::from(waited) <= longest,
+        };
+        let change = if was_early { 1.25 } else { 1.0 - 1.0 / 128.0 };
+        self.0 = (self.0 * change).clamp((usual / 4.0).max(8.0), longest);
+    }
+}
+
 /// Threads that sleep for the same.
-#[derive(Default)]
 struct Line {
     asleep: usize,
     /// One of them was woken and has yet to arrive. It calls the next.
     is_called: bool,
+    pace: Pace,
 }
 
 impl Line {
+    fn new(capacity: usize) -> Self {
+        Self {
+            asleep: 0,
+            is_called: false,
+            pace: Pace(Pace::usual(capacity)),
+        }
+    }
+
     fn call(&mut self, is_wanted: bool) -> bool {
         let calls = is_wanted && self.asleep > 0 && !self.is_called;
         self.is_called |= calls;
@@ -135,15 +170,20 @@ impl Ring {
     fn look<'a>(
         &'a self,
         mut state: Guard<'a>,
+        line: fn(&mut State) -> &mut Line,
         spins: bool,
+        found: impl Fn(&State) -> usize,
         is_there: impl Fn(&State) -> bool,
     ) -> Guard<'a> {
-        let pauses = (self.capacity / 4 * 3).clamp(8, LOOK_PAUSES as usize) as u32;
+        let pauses = line(&mut state).pace.pauses();
         let spins = if spins { LOOK_PAUSES / pauses } else { 0 };
-        for _ in 0..spins {
+        for look in 0..spins {
             drop(state);
             spin(pauses);
             state = self.lock();
+            let found = found(&state);
+            let pace = &mut line(&mut state).pace;
+            pace.learn(self.capacity, look * pauses, found);
             if is_there(&state) {
                 return state;
             }
@@ -152,6 +192,9 @@ impl Ring {
             drop(state);
             yield_for(Duration::from_micros(2 << look));
             state = self.lock();
+            let found = found(&state);
+            let pace = &mut line(&mut state).pace;
+            pace.learn(self.capacity, LOOK_PAUSES, found);
             if is_there(&state) {
                 return state;
             }
@@ -162,7 +205,8 @@ impl Ring {
     #[cold]
     fn wait_for_item<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
         let is_there = |state: &State| !state.items.is_empty() || state.is_closed;
-        let mut state = self.look(state, true, is_there);
+        let found = |state: &State| state.items.len();
+        let mut state = self.look(state, |s| &mut s.takers, true, found, is_there);
         while !is_there(&state) {
             state = self.sleep(state, &self.not_empty, |s| &mut s.takers);
         }
@@ -173,7 +217,8 @@ impl Ring {
     fn wait_for_room<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
         let is_small = self.much_room == 1;
         let has_much = |state: &State| self.room(state) >= self.much_room;
-        let mut state = self.look(state, is_small, has_much);
+        let room = |state: &State| self.room(state);
+        let mut state = self.look(state, |s| &mut s.givers, is_small, room, has_much);
         let mut has_enough = has_much(&state);
         while !has_enough {
             // Whether it fills is kept up to date only while somebody sleeps.
@@ -250,8 +295,8 @@ impl Blocking for Ring {
                 items: VecDeque::with_capacity(capacity),
                 is_closed: false,
                 fills: false,
-                takers: Line::default(),
-                givers: Line::default(),
+                takers: Line::new(capacity),
+                givers: Line::new(capacity),
             }),
             not_empty: Bell::default(),
             not_full: Bell::default(),

@@ -92,7 +92,7 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
 fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let mut model = Model::new(2);
     let busy = |model: &mut Model| {
-        [Side::Work, Side::Space].map(|side| model.state.sleepers.is_busy(side))
+        [Side::Work, Side::Space].map(|side| model.state.sleepers.pauses(side).is_some())
     };
     assert_eq!(busy(&mut model), [false, false]);
     model.push(1);
@@ -116,7 +116,7 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
             .state
             .sleepers
             .wake_up(Side::Work, None, consumer, true);
-        model.state.sleepers.is_busy(Side::Work)
+        model.state.sleepers.pauses(Side::Work).is_some()
     };
     assert!(!short_sleep(&mut model, false), "its time ran out");
     assert!(short_sleep(&mut model, true), "it was called soon");
