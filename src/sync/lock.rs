@@ -6,7 +6,9 @@
 //! queue between two cores spends its time on. That a condvar goes with the mutex only is
 //! no loss: whoever sleeps has a [`Parker`](crate::parker::Parker).
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::yield_now;
+use std::time::{Duration, Instant};
 
 use parking_lot::{MappedRwLockWriteGuard, Mutex, RwLock, RwLockWriteGuard};
 
@@ -14,7 +16,7 @@ use super::native::spin;
 
 pub(crate) type LockGuard<'a, T> = MappedRwLockWriteGuard<'a, T>;
 
-/// A thread that does not get the lock spins for this many pauses of the processor in
+/// A thread that does not get the lock spins for about so many pauses of the processor in
 /// all, ten to thirty microseconds, and tries the lock now and then. After that it gives
 /// its core away `YIELDS` times, in case the holder is waiting for that very core, and at
 /// last lets the lock put it to sleep.
@@ -29,30 +31,64 @@ pub(crate) struct Lock<T> {
     /// The mutex is never locked. Because of it the value need not be `Sync`, as what can
     /// be read by many must be.
     inner: RwLock<Mutex<T>>,
-    /// How many pauses come before the first try.
-    first: u32,
+    tenure: Tenure,
+}
+
+/// How many pauses of the processor come before the first try. Whoever holds the lock is
+/// likely to want it again, and then again; left alone for that long it gets several
+/// operations done before the cache lines move to another core. So a tenure should be long
+/// beside that move, which takes ten times as long on one machine as on another, or an hour
+/// later.
+struct Tenure {
+    shortest: u32,
+    longest: u32,
+    /// Nanoseconds that it takes to try the lock in vain, a mean of the last tries. Most of
+    /// it is the move of a cache line.
+    lost_try: AtomicU32,
+}
+
+impl Tenure {
+    const fn new(shortest: u32, longest: u32) -> Self {
+        Self {
+            shortest,
+            longest,
+            lost_try: AtomicU32::new(0),
+        }
+    }
+
+    /// A pause for each nanosecond: a pause takes 10 to 50 of them.
+    fn pauses(&self) -> u32 {
+        // ORDERING: only a measure of how long to wait.
+        let lost_try = self.lost_try.load(Relaxed);
+        lost_try.clamp(self.shortest, self.longest)
+    }
+
+    fn learn(&self, lost_try: Duration) {
+        let nanos = lost_try.as_nanos().min(1000) as u32;
+        // ORDERING: as above. If two threads learn at once, one of them does so in vain.
+        let mean = self.lost_try.load(Relaxed);
+        self.lost_try.store((7 * mean + nanos) / 8, Relaxed);
+    }
 }
 
 impl<T> Lock<T> {
     /// For a lock that changes hands at every operation: the first try comes soon.
     pub(crate) const fn new(value: T) -> Self {
-        Self::with(20, value)
+        Self::with(Tenure::new(20, 20), value)
     }
 
-    /// For the lock of a queue of this capacity. Its holder is likely to want it again, and
-    /// then again, until it runs out of room or items; left alone it gets several
-    /// operations done before the cache lines move to another core. An operation takes
-    /// about as long as a pause; half the queue is a good turn, but no fewer than eight of
-    /// them, or as many as fit.
+    /// For the lock of a queue of this capacity. An operation takes about as long as a pause,
+    /// and half the queue is the longest tenure that makes sense; but no fewer than eight
+    /// operations, or as many as fit.
     pub(crate) fn within(capacity: usize, value: T) -> Self {
-        let first = (capacity / 2).clamp(capacity.clamp(2, 8), 40);
-        Self::with(first as u32, value)
+        let longest = (capacity / 2).clamp(capacity.clamp(2, 8), 320) as u32;
+        Self::with(Tenure::new(longest.min(40), longest), value)
     }
 
-    const fn with(first: u32, value: T) -> Self {
+    const fn with(tenure: Tenure, value: T) -> Self {
         Self {
             inner: RwLock::new(Mutex::new(value)),
-            first,
+            tenure,
         }
     }
 
@@ -67,15 +103,17 @@ impl<T> Lock<T> {
 
     #[cold]
     fn lock_contended(&self) -> RwLockWriteGuard<'_, Mutex<T>> {
-        let mut pauses = self.first;
+        let mut pauses = self.tenure.pauses();
         let mut spent = 0;
         while spent < PAUSES {
             spin(pauses);
+            let since = Instant::now();
             if let Some(guard) = self.inner.try_write() {
                 return guard;
             }
+            self.tenure.learn(since.elapsed());
             spent += pauses;
-            pauses = LONGEST.min(2 * pauses);
+            pauses = LONGEST.max(pauses).min(2 * pauses);
         }
         for _ in 0..YIELDS {
             yield_now();
@@ -88,12 +126,25 @@ impl<T> Lock<T> {
     }
 }
 
-#[cfg(all(test, target_pointer_width = "64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_tenure_is_as_long_as_tries_in_vain_take_within_bounds() {
+        let tenure = Tenure::new(40, 320);
+        let after = |nanos| {
+            (0..100).for_each(|_| tenure.learn(Duration::from_nanos(nanos)));
+            tenure.pauses()
+        };
+        assert_eq!(after(5), 40);
+        assert!((90..=100).contains(&after(100)));
+        assert_eq!(after(1_000_000_000_000), 320);
+    }
+
     /// What [`State`](crate::state::State) counts on, that its busiest fields share a cache
     /// line with the lock.
+    #[cfg(target_pointer_width = "64")]
     #[test]
     fn the_lock_takes_two_words_before_the_value() {
         let lock = Lock::new(0_u64);

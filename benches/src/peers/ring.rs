@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::hint;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,9 @@ use crate::peers::channels::{Batching, Blocking};
 
 type Guard<'a> = RwLockWriteGuard<'a, State>;
 
-/// The waits of taskshelf. For the lock: after as many pauses as there is room for items,
-/// then twice as many each time; then yields.
+/// The waits of taskshelf. For the lock: after a pause for each nanosecond that a try in vain
+/// takes, within bounds that go with the capacity, then after twice as many each time; then
+/// yields.
 const LOCK_PAUSES: u32 = 600;
 const LONGEST_LOCK_PAUSE: u32 = 160;
 const LOCK_YIELDS: u32 = 2;
@@ -43,6 +45,8 @@ pub struct Ring {
     not_empty: Bell,
     not_full: Bell,
     capacity: usize,
+    /// Nanoseconds that it takes to try the lock in vain, a mean of the last tries.
+    lost_try: AtomicU32,
     /// Room that who has found the ring full waits for.
     much_room: usize,
 }
@@ -119,15 +123,21 @@ impl Ring {
 
     #[cold]
     fn lock_contended(&self) -> Guard<'_> {
-        let mut pauses = (self.capacity / 2).clamp(self.capacity.clamp(2, 8), 40) as u32;
+        let longest = (self.capacity / 2).clamp(self.capacity.clamp(2, 8), 320) as u32;
+        // ORDERING: only a measure of how long to wait.
+        let mut mean = self.lost_try.load(Relaxed);
+        let mut pauses = mean.clamp(longest.min(40), longest);
         let mut spent = 0;
         while spent < LOCK_PAUSES {
             spin(pauses);
+            let since = Instant::now();
             if let Some(state) = self.state.try_write() {
                 return state;
             }
+            mean = (7 * mean + since.elapsed().as_nanos().min(1000) as u32) / 8;
+            self.lost_try.store(mean, Relaxed);
             spent += pauses;
-            pauses = LONGEST_LOCK_PAUSE.min(2 * pauses);
+            pauses = LONGEST_LOCK_PAUSE.max(pauses).min(2 * pauses);
         }
         for _ in 0..LOCK_YIELDS {
             thread::yield_now();
@@ -301,6 +311,7 @@ impl Blocking for Ring {
             not_empty: Bell::default(),
             not_full: Bell::default(),
             capacity,
+            lost_try: AtomicU32::new(0),
             much_room: if capacity >= LARGE_CAPACITY {
                 capacity / 2
             } else {
