@@ -9,7 +9,7 @@
 //! the heap, however deep, is not touched. Elsewhere the list costs one to three
 //! nanoseconds.
 
-use crate::levels::KEPT_CAPACITY;
+use crate::levels::kept_capacity;
 use crate::slots::Slots;
 
 const CHILDREN: usize = 4;
@@ -167,7 +167,7 @@ impl<T> Heap<T> {
     /// Begins anew. After a burst an empty heap gives the memory back, which
     /// takes milliseconds where there were a million items.
     fn clear(&mut self) {
-        if self.slots.capacity() > KEPT_CAPACITY {
+        if self.slots.capacity() > const { kept_capacity::<(Key, T)>() } {
             *self = Self::new();
         } else {
             self.arrivals = 0;
@@ -276,8 +276,8 @@ mod tests {
             while heap.pop().is_some() {}
             heap.slots.capacity()
         };
-        assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));
-        assert_eq!(capacity_after(KEPT_CAPACITY as i32), KEPT_CAPACITY);
-        assert_eq!(capacity_after(100 * KEPT_CAPACITY as i32), 0);
+        assert!((1..=2048).contains(&capacity_after(100)));
+        assert_eq!(capacity_after(2048), 2048, "64 KiB, with the keys");
+        assert_eq!(capacity_after(2049), 0);
     }
 }

@@ -14,9 +14,17 @@ use crate::returns::Returns;
 /// How many levels there can be.
 const FEW: usize = 8;
 
-/// A level that has run empty keeps its memory if that is room for no more items than
-/// these, and otherwise gives all of it back.
-pub(crate) const KEPT_CAPACITY: usize = 1024;
+/// What has run empty keeps its memory if its items took no more than so many bytes, and
+/// otherwise gives all of it back.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// The same as a number of items, or of whatever else it is that takes up the memory.
+pub(crate) const fn kept_capacity<T>() -> usize {
+    match size_of::<T>() {
+        0 => usize::MAX,
+        size => KEPT_BYTES / size,
+    }
+}
 
 /// Up to `FEW` levels, sorted by priority. One that runs empty keeps its place
 /// until another priority needs it, so that a queue that hovers around empty finds
@@ -191,7 +199,7 @@ impl<T> Levels<T> {
     #[inline]
     fn vacate(&mut self, place: usize) {
         self.occupied &= !(1 << place);
-        if self.levels[place].capacity() > KEPT_CAPACITY {
+        if self.levels[place].capacity() > const { kept_capacity::<T>() } {
             self.levels[place] = VecDeque::new();
         }
     }
@@ -253,14 +261,14 @@ mod tests {
 
     #[test]
     fn a_burst_gives_its_memory_back_and_a_trickle_keeps_it() {
-        let mut levels = Levels::new();
+        let mut levels = Levels::<u64>::new();
         let mut capacity_after = |count| {
             (0..count).for_each(|number| assert!(levels.push_new(0, number)));
             while levels.pop_item().is_some() {}
             levels.levels[0].capacity()
         };
-        assert!((1..=KEPT_CAPACITY).contains(&capacity_after(100)));
-        assert_eq!(capacity_after(KEPT_CAPACITY), KEPT_CAPACITY);
-        assert_eq!(capacity_after(100 * KEPT_CAPACITY), 0);
+        assert!((1..=8192).contains(&capacity_after(100)));
+        assert_eq!(capacity_after(8192), 8192, "64 KiB");
+        assert_eq!(capacity_after(8193), 0);
     }
 }

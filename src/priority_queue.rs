@@ -32,8 +32,8 @@ use crate::state::NotTaken;
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
 /// Memory grows with the number of items, not with the capacity. A priority that becomes
-/// empty keeps a buffer of up to 1024 items and frees a larger one. Beyond eight
-/// priorities, new ones share a heap, for which the same holds. No code of the item (such
+/// empty keeps a buffer of up to 64 KiB and frees a larger one. Beyond eight priorities, new
+/// ones share a heap, for which the same holds. No code of the item (such
 /// as its destructor) runs under the queue's lock. Dropping the queue drops its items like
 /// those of a `Vec`; [`abort`](Self::abort) hands them out.
 ///

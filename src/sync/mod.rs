@@ -14,6 +14,9 @@
 //! workers, set before the queue is handed out, the other a sender of results:
 //! any sender is as good, and who finds none asks the outbox, under its lock.
 
+#[cfg(all(loom, shuttle))]
+compile_error!("a model runs in loom or in shuttle: pass --cfg loom or --cfg shuttle, not both");
+
 /// From here on a queue is so large that it will not be empty before a submitter
 /// that was woken late is back.
 const LARGE_CAPACITY: usize = 256;
