@@ -3,7 +3,7 @@
 
 #[cfg(loom)]
 pub(super) use loom::{lazy_static, sync, thread};
-#[cfg(shuttle)]
+#[cfg(all(shuttle, not(loom)))]
 pub(super) use shuttle::{lazy_static, sync, thread};
 
 /// How often a thread looks again before it sleeps, unless the model says. In
