@@ -103,6 +103,12 @@ mod tests {
     }
 
     #[test]
+    fn it_begins_with_three_pauses_for_four_items() {
+        let usual = [1, 16, 64, 1024, usize::MAX].map(|capacity| Pace::usual(capacity).pauses());
+        assert_eq!(usual, [8, 12, 48, 128, 128]);
+    }
+
+    #[test]
     fn nobody_stays_away_from_a_slow_side_for_long() {
         for capacity in [1, 16, 64, 1024] {
             let pauses = learned(capacity, 1, 1000);
