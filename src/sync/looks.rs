@@ -112,6 +112,12 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_tells_what_went_before_it() {
+        let after: Vec<u32> = Looks::every(48).map(|pause| pause.after()).collect();
+        assert_eq!(after, [0, 48, PAUSES, PAUSES, PAUSES, PAUSES]);
+    }
+
+    #[test]
     fn nobody_spins_for_much_room() {
         let yielded: Duration = Looks::patient()
             .map(|pause| match pause {
