@@ -5,12 +5,12 @@
 //! given. Exit status 1 if one could not be read.
 
 #![allow(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command-line program talks to its terminal"
 )]
 
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs, io};
@@ -40,11 +40,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     sizes.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let mut out = io::stdout().lock();
     for (bytes, directory) in sizes.iter().take(SHOWN) {
-        println!("{bytes:>12} {}", directory.display());
+        writeln!(out, "{bytes:>12} {}", directory.display())?;
     }
     let total: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
-    println!("{total:>12} in {} directories", sizes.len());
+    writeln!(out, "{total:>12} in {} directories", sizes.len())?;
     Ok(status)
 }
 

@@ -3,14 +3,9 @@
 //!
 //! `cargo run --example port_check -- [HOST:PORT]...`
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a command-line program talks to its terminal"
-)]
-
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
@@ -39,13 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Ends the delays between attempts; what is late is settled without another.
         Err(queue) => queue.abort(),
     };
+    let mut out = io::stdout().lock();
     for result in results {
         let attempts = result.attempts;
         match result.outcome {
-            Ok((address, time)) => println!("{address}: open, {time:.1?}"),
+            Ok((address, time)) => writeln!(out, "{address}: open, {time:.1?}")?,
             Err(failure) => {
                 let (address, error) = (&failure.task.payload, &failure.error);
-                println!("{address}: {error} (attempts: {attempts})");
+                writeln!(out, "{address}: {error} (attempts: {attempts})")?;
             }
         }
     }

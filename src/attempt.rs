@@ -162,7 +162,8 @@ impl<'a, P> Attempt<'a, P> {
     ///
     /// The delay is taken as it is, without the backoff's cap and jitter. One too
     /// long for an [`Instant`](std::time::Instant) ends only when the queue is
-    /// cancelled.
+    /// cancelled. A task that waits takes up room: as many long delays as the queue has
+    /// places keep every submitter out.
     ///
     /// It counts only if this attempt returns `Err`, retries are left and the queue is not
     /// cancelled. Of this and [`permanent`](Self::permanent) the last call wins.

@@ -69,6 +69,8 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// A task that failed for good, with the reason: a dead letter, which can be
 /// submitted again and then keeps its id.
 ///
+/// To take it apart: `let Failure { task, error, .. } = *failure`.
+///
 /// A task whose result somebody has received is no part of the queue: `wait_idle` and
 /// `drain` do not wait for what its receiver does with it. A program that submits dead
 /// letters again must know by other means when to close the queue: by counting, say.

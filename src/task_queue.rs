@@ -35,7 +35,8 @@ use crate::worker::Worker;
 ///   an outage slows submitters down. When it is due it goes behind the others of its
 ///   priority. The attempt's error is dropped before its task waits.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
-///   handed back to its submitter (unless the iterator it came from panics).
+///   handed back to its submitter (unless the iterator it came from panics; see
+///   [`submit_all`](Self::submit_all)).
 /// - An idle queue makes no wake-ups.
 /// - It is `Send` and `Sync` if `P`, `R` and `E` are `Send`.
 ///
@@ -54,10 +55,15 @@ use crate::worker::Worker;
 /// New tasks are those from outside: what handlers [submit](Attempt::submit) is accepted
 /// until the queue is cancelled.
 ///
-/// A thread cannot be killed: for a handler that never returns, `drain`,
-/// `abort` and drop wait for ever, and `drain_timeout` hands the queue back, which a
-/// program that is about to exit may [forget](std::mem::forget). A handler that runs for
-/// long should look at [`Attempt::is_cancelled`].
+/// A thread cannot be killed: for a handler that never returns, `drain`, `abort`, drop and a
+/// loop over the [results](Self::results) wait for ever. `drain_timeout` hands the queue
+/// back: what has finished can be received (`queue.results().try_iter()`), and a program that
+/// is about to exit may [forget](std::mem::forget) the queue, whose drop would wait again. A
+/// handler that runs for long should look at [`Attempt::is_cancelled`].
+///
+/// A queue in a `static` is never dropped, and its tasks end with the process: close it, and
+/// wait until it is [idle](Self::wait_idle), before `main` returns. Nor is one that its own
+/// handler owns, in an `Arc`, say: what a handler needs it has from its [`Attempt`].
 ///
 /// Where another thread receives the [results](Self::results), do not drain: it would take
 /// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
@@ -134,7 +140,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// A closure that calls methods of the payload, or is bound to a variable first, needs
     /// the type of its argument: `|attempt: &Attempt<'_, String>| ..`. One that never
-    /// fails, or only through `?`, must name its error type: `Ok::<_, Infallible>(..)`.
+    /// fails, or only through `?`, must name its error type: `Ok::<_, Infallible>(..)`, and
+    /// one that always fails its result: `Err::<(), _>(..)`. Errors go to another thread: a
+    /// boxed one is a `Box<dyn Error + Send + Sync>`.
     ///
     /// # Errors
     ///
@@ -280,8 +288,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Errors
     ///
-    /// As for [`submit`](Self::submit), with every task that was pulled from the
-    /// iterator and did not get in.
+    /// As for [`submit`](Self::submit), with every task that was pulled from the iterator and
+    /// did not get in, at most 64. To keep the others, submit `iterator.by_ref()`.
     ///
     /// # Panics
     ///
@@ -594,11 +602,13 @@ fn join_all(workers: Vec<JoinHandle<()>>) {
 /// One by one, for each may panic.
 fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
     let count = results.len();
+    let failed = results.iter().filter(|r| r.outcome.is_err()).count();
     results.into_iter().for_each(discard_result);
     if count > 0 {
         report!(
             warn,
-            "a queue was dropped with results nobody took: {count}"
+            "a queue was dropped with results nobody took: {count} \
+             (of tasks that failed or were aborted: {failed})"
         );
     }
 }

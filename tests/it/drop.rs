@@ -47,10 +47,11 @@ fn drop_finishes_retries() {
 }
 
 #[test]
-fn drop_says_how_many_results_nobody_took() {
+fn drop_says_how_many_results_nobody_took_and_how_many_of_them_are_no_successes() {
     within_seconds(|| {
         let (queue, gate) = gated(100, BackpressureStrategy::Block);
         queue.submit_all(1..=36).unwrap();
+        queue.cancel();
         gate.open();
         let messages = Recorder::new();
         let noted = messages.clone();
@@ -59,7 +60,8 @@ fn drop_says_how_many_results_nobody_took() {
         let messages = messages.events();
         assert_eq!(messages.len(), 1, "{messages:?}");
         assert_eq!(messages[0].0, log::Level::Warn);
-        assert!(messages[0].1.contains("37"), "{messages:?}");
+        assert!(messages[0].1.contains(": 37 "), "{messages:?}");
+        assert!(messages[0].1.ends_with(": 36)"), "{messages:?}");
     });
 }
 
