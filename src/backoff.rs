@@ -216,8 +216,9 @@ fn scale(duration: Duration, by: f64) -> Duration {
     if duration.is_zero() {
         return duration; // zero times infinity is not a number
     }
-    // Whole nanoseconds: exact below 2^53 of them (104 days) for powers of 2.
-    let nanos = duration.as_nanos() as f64 * by;
+    // Whole nanoseconds: exact below 2^53 of them (104 days) for powers of 2. Rounded, for
+    // the last bits of a power are not the same everywhere.
+    let nanos = (duration.as_nanos() as f64 * by).round();
     let (nanos, per_second) = (nanos as u128, 1_000_000_000); // `as` saturates
     match u64::try_from(nanos / per_second) {
         Ok(seconds) => Duration::new(seconds, (nanos % per_second) as u32),

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::entry::Entry;
+use crate::growth::Growth;
 use crate::returns::Returns;
 
 /// How many levels there can be.
@@ -120,6 +121,7 @@ impl<T> Levels<T> {
             self.mark(place, returns);
         }
         self.occupied |= 1 << place;
+        self.levels[place].make_room();
         self.levels[place].push_back(item);
     }
 

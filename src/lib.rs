@@ -28,7 +28,7 @@
 //!   their own and would otherwise use a channel.
 //!
 //! How to receive results while tasks run, to answer whoever asked, to keep a connection
-//! for each worker or to test a handler: see [`recipes`].
+//! for each worker, to test a handler or to work with leases: see [`recipes`].
 //!
 //! # What holds
 //!
@@ -73,6 +73,7 @@
 //   pace            how long a thread stays away before it looks again
 //   sync            the seam: locks, threads, channels and the clock, or a model's
 //   entry           an item, its priority, and how often it came back
+//   growth          buffers that grow under the lock
 //   returns, levels, slots, heap, ready      stable priority order
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
@@ -101,6 +102,7 @@ mod chunks;
 mod contain;
 mod entry;
 mod error;
+mod growth;
 mod heap;
 mod job;
 mod lease;
@@ -154,6 +156,9 @@ pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue};
 pub use result::{Failure, TaskError, WorkerResult};
 pub use stats::Stats;
 pub use submitter::Submitter;
-pub use sync::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
+#[cfg_attr(not(any(loom, shuttle)), doc(no_inline))]
+pub use sync::Receiver;
+#[doc(no_inline)]
+pub use sync::{RecvError, RecvTimeoutError, TryRecvError};
 pub use task::{Task, TaskId};
 pub use task_queue::TaskQueue;

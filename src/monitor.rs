@@ -200,10 +200,12 @@ impl<T> Monitor<T> {
             match looks.next() {
                 Some(pause) => {
                     Self::unlock(state);
-                    let in_vain = pause.after();
+                    let waited = pause.waited();
                     pause.pass();
                     state = self.state.lock();
-                    state.looks_again(side, in_vain);
+                    if let Some(waited) = waited {
+                        state.looks_again(side, waited);
+                    }
                 }
                 None => {
                     let deadline = wait.deadline();

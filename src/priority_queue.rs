@@ -21,7 +21,8 @@ use crate::state::NotTaken;
 ///
 /// The greatest priority comes out first, and equal priorities in the order in which they
 /// were accepted (what comes back from a lease goes behind the others). To push and pop
-/// takes constant time with up to eight priorities at once, and logarithmic time beyond.
+/// takes constant time with up to eight priorities at once, and logarithmic time beyond (and
+/// until those beyond are gone). Items are moved in and out by value: put large ones in a box.
 /// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
 /// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
 /// too long for an `Instant` means no limit; at its deadline an operation tries once more

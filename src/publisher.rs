@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::contain::{discard, report};
 use crate::entry::Entry;
+use crate::growth::Growth;
 use crate::job::{Job, Progress};
 use crate::options::ResultsPolicy;
 use crate::outbox::Outbox;
@@ -113,6 +114,7 @@ impl<P, R, E> Publisher<P, R, E> {
         // the lock.
         let mut contents = self.outbox.lock();
         if let Some(list) = contents.list() {
+            list.make_room();
             return list.push(result);
         }
         drop(contents);

@@ -3,8 +3,8 @@
 //! Threads sleep in four lines. The monitor asks for whom to [call](Sleepers::call)
 //! before it lets go of the lock, and signals after. The answer is not tied to the
 //! change that was made; it restores these invariants, whichever of them the change
-//! broke. So it is nobody as long as neither the lines nor what they wait for have changed
-//! since it was given.
+//! broke. If neither the lines nor what they wait for have changed since the last answer,
+//! nobody need be called.
 //!
 //! - **work**: while something is ready and a consumer sleeps, a consumer has
 //!   been called. One is enough: when it arrives it takes what it came for, and
@@ -24,7 +24,7 @@
 use std::time::Instant;
 
 use crate::line::{Line, Ticket, Turn};
-use crate::pace::Pace;
+use crate::pace::{Pace, Waited};
 use crate::patience::Patience;
 use crate::wakes::Wakes;
 
@@ -153,9 +153,15 @@ impl<W> Sleepers<W> {
 
     /// A thread looks again that does not sleep yet, and finds so many items, or so much
     /// room. See [`Pace::learn`].
-    pub(crate) fn looks_again(&mut self, side: Side, capacity: usize, in_vain: u32, found: usize) {
+    pub(crate) fn looks_again(
+        &mut self,
+        side: Side,
+        capacity: usize,
+        waited: Waited,
+        found: usize,
+    ) {
         if let Some(pace) = self.paces.get_mut(side as usize) {
-            pace.learn(capacity, in_vain, found);
+            pace.learn(capacity, waited, found);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Places for items that stay where they were put until they are taken out.
 
-enum Slot<T> {
+use crate::growth::Growth;
+
+pub(crate) enum Slot<T> {
     Item(T),
     /// The next free slot; one beyond the last says that there is no other.
     Free(usize),
@@ -36,6 +38,7 @@ impl<T> Slots<T> {
                 }
             }
             None => {
+                self.slots.make_room();
                 self.slots.push(Slot::Item(item));
                 self.free = self.slots.len();
             }

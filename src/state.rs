@@ -16,8 +16,10 @@ use std::mem;
 use std::time::Instant;
 
 use crate::entry::Entry;
+use crate::growth::Growth;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
+use crate::pace::Waited;
 use crate::ready::Ready;
 use crate::sleepers::{Outlook, Side, Sleepers};
 use crate::stats::{Settled, Stats};
@@ -259,10 +261,12 @@ impl<T, W> State<T, W> {
         now: impl FnOnce() -> Instant,
     ) -> Result<usize, NotTaken> {
         let first = self.pop(turn, now)?;
+        buffer.make_room();
         buffer.push(first.item);
         let mut retries = 0;
         let others = self.ready.pop_many(limit - 1, |entry| {
             retries += u64::from(entry.returns > 0);
+            buffer.make_room();
             buffer.push(entry.item);
         });
         self.retries += retries;
@@ -417,16 +421,15 @@ impl<T, W> State<T, W> {
         &mut self.sleepers
     }
 
-    /// A thread looks again that does not sleep yet, after so many pauses of the processor
-    /// in vain.
-    pub(crate) fn looks_again(&mut self, side: Side, in_vain: u32) {
+    /// A thread looks again that does not sleep yet.
+    pub(crate) fn looks_again(&mut self, side: Side, waited: Waited) {
         let found = match side {
             Side::Work => self.ready.len(),
             Side::Space => self.room(),
             Side::Idle | Side::Delay => return,
         };
         self.sleepers
-            .looks_again(side, self.capacity, in_vain, found);
+            .looks_again(side, self.capacity, waited, found);
     }
 
     /// See [`Sleepers::fall_asleep`].

@@ -163,6 +163,7 @@ impl<P> From<P> for Task<P> {
 mod tests {
     use super::*;
 
+    #[cfg(target_pointer_width = "64")]
     #[test]
     fn an_id_is_two_words_long() {
         assert_eq!(size_of::<TaskId>(), 2 * size_of::<usize>());

@@ -42,8 +42,8 @@ pub(crate) struct Lock<T> {
 struct Tenure {
     shortest: u32,
     longest: u32,
-    /// Nanoseconds that it takes to try the lock in vain, a mean of the last tries. Most of
-    /// it is the move of a cache line.
+    /// Nanoseconds that it takes to try the lock in vain, and to look at the clock: a mean of
+    /// the last tries. Where cores are far apart most of it is the move of a cache line.
     lost_try: AtomicU32,
 }
 
@@ -56,7 +56,11 @@ impl Tenure {
         }
     }
 
-    /// A pause for each nanosecond: a pause takes 10 to 50 of them.
+    fn is_learned(&self) -> bool {
+        self.shortest < self.longest
+    }
+
+    /// A pause for each nanosecond of a try, so ten to fifty times as long as that takes.
     fn pauses(&self) -> u32 {
         // ORDERING: only a measure of how long to wait.
         let lost_try = self.lost_try.load(Relaxed);
@@ -107,11 +111,13 @@ impl<T> Lock<T> {
         let mut spent = 0;
         while spent < PAUSES {
             spin(pauses);
-            let since = Instant::now();
+            let since = self.tenure.is_learned().then(Instant::now);
             if let Some(guard) = self.inner.try_write() {
                 return guard;
             }
-            self.tenure.learn(since.elapsed());
+            if let Some(since) = since {
+                self.tenure.learn(since.elapsed());
+            }
             spent += pauses;
             pauses = LONGEST.max(pauses).min(2 * pauses);
         }

@@ -5,7 +5,7 @@ use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use super::native::spin;
-use crate::pace;
+use crate::pace::{self, Waited};
 
 /// A thread spins for this many pauses of the processor in all, some microseconds.
 const PAUSES: u32 = pace::LONGEST;
@@ -66,11 +66,15 @@ impl Iterator for Looks {
 }
 
 impl Pause {
-    /// For how many pauses of the processor the thread has looked in vain before.
-    pub(crate) fn after(&self) -> u32 {
+    /// How long the thread will have waited after it, if all of that was pauses of the
+    /// processor.
+    pub(crate) fn waited(&self) -> Option<Waited> {
         match *self {
-            Self::Spin { after, .. } => after,
-            Self::Yield(_) => PAUSES,
+            Self::Spin { pauses, after } => Some(Waited {
+                in_vain: after,
+                in_all: after + pauses,
+            }),
+            Self::Yield(_) => None,
         }
     }
 
@@ -112,9 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_tells_what_went_before_it() {
-        let after: Vec<u32> = Looks::every(48).map(|pause| pause.after()).collect();
-        assert_eq!(after, [0, 48, PAUSES, PAUSES, PAUSES, PAUSES]);
+    fn a_pause_tells_how_long_the_wait_is_if_it_spins() {
+        let waited: Vec<_> = Looks::every(48).map(|pause| pause.waited()).collect();
+        let spun = |in_vain, in_all| Some(Waited { in_vain, in_all });
+        assert_eq!(waited, [spun(0, 48), spun(48, 96), None, None, None, None]);
     }
 
     #[test]

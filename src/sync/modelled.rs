@@ -13,6 +13,7 @@ pub(crate) use super::channel::{Sender, unbounded};
 pub(crate) use super::checker::sync::atomic::AtomicBool;
 pub(crate) use super::world::{large_capacity, max_passes};
 use super::{checker, clock, world};
+use crate::pace::Waited;
 
 /// As many as the model says, whatever they are for.
 pub(crate) struct Looks(u32);
@@ -44,8 +45,8 @@ impl Iterator for Looks {
 }
 
 impl Pause {
-    pub(crate) fn after(&self) -> u32 {
-        0
+    pub(crate) fn waited(&self) -> Option<Waited> {
+        None
     }
 
     pub(crate) fn pass(self) {

@@ -72,13 +72,12 @@ impl Pace {
         self.0 as u32
     }
 
-    fn learn(&mut self, capacity: usize, in_vain: u32, found: usize) {
+    fn learn(&mut self, capacity: usize, in_vain: u32, waited: u32, found: usize) {
         if found == 0 {
             return;
         }
         let usual = Self::usual(capacity);
         let longest = (4.0 * usual).min(f64::from(LOOK_PAUSES));
-        let waited = in_vain + self.pauses();
         let was_early = match found < capacity {
             true => 8 * found >= waited as usize,
             false => in_vain > 0 && f64::from(waited) <= longest,
@@ -193,7 +192,7 @@ impl Ring {
             state = self.lock();
             let found = found(&state);
             let pace = &mut line(&mut state).pace;
-            pace.learn(self.capacity, look * pauses, found);
+            pace.learn(self.capacity, look * pauses, (look + 1) * pauses, found);
             if is_there(&state) {
                 return state;
             }
@@ -202,9 +201,6 @@ impl Ring {
             drop(state);
             yield_for(Duration::from_micros(2 << look));
             state = self.lock();
-            let found = found(&state);
-            let pace = &mut line(&mut state).pace;
-            pace.learn(self.capacity, LOOK_PAUSES, found);
             if is_there(&state) {
                 return state;
             }
