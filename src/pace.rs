@@ -60,7 +60,7 @@ impl Pace {
             return;
         }
         let usual = usual(capacity);
-        let (shortest, longest) = (SHORTEST.max(usual / 4), LONGEST.min(4 * usual));
+        let (shortest, longest) = (usual.min(LONGEST / 4), LONGEST.min(4 * usual));
         let was_early = match found < capacity {
             true => found.saturating_mul(BRISK) >= in_all as usize,
             false => in_vain > 0 && in_all <= longest,
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn nobody_stays_away_from_a_slow_side_for_long() {
         let slow = [16, 64, 1024].map(|capacity| learned(capacity, 1, 40));
-        assert_eq!(slow, [8, 12, 32]);
+        assert_eq!(slow, [12, 32, 32]);
     }
 
     proptest! {

@@ -83,7 +83,7 @@ impl Pace {
             false => in_vain > 0 && f64::from(waited) <= longest,
         };
         let change = if was_early { 1.25 } else { 1.0 - 1.0 / 128.0 };
-        self.0 = (self.0 * change).clamp((usual / 4.0).max(8.0), longest);
+        self.0 = (self.0 * change).clamp(usual.min(32.0), longest);
     }
 }
 
