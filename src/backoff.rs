@@ -251,6 +251,12 @@ mod tests {
     }
 
     #[test]
+    fn a_power_that_is_off_in_its_last_bit_makes_no_difference() {
+        let delay = scale(Duration::from_millis(200), 2.0 - f64::EPSILON);
+        assert_eq!(delay, Duration::from_millis(400));
+    }
+
+    #[test]
     fn the_default_doubles_from_a_fifth_of_a_second_to_a_minute() {
         let backoff = Backoff::default();
         let delays: Vec<Duration> = (1..=11).map(|n| backoff.delay(n)).collect();
