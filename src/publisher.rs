@@ -173,7 +173,7 @@ fn report_failure<P, R, E>(result: &WorkerResult<P, R, E>) {
 }
 
 /// Drops a result whose parts may each panic while they are dropped.
-pub(crate) fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
+fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
     match result.outcome {
         Ok(value) => discard(value),
         Err(failure) => {
@@ -181,5 +181,19 @@ pub(crate) fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
             discard(task.payload);
             discard(error);
         }
+    }
+}
+
+/// Drops what a queue that is dropped leaves behind, one by one, for each may panic.
+pub(crate) fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
+    let count = results.len();
+    let failed = results.iter().filter(|r| r.outcome.is_err()).count();
+    results.into_iter().for_each(discard_result);
+    if count > 0 {
+        report!(
+            warn,
+            "a queue was dropped with results nobody took: {count} \
+             (of tasks that failed or were aborted: {failed})"
+        );
     }
 }

@@ -31,6 +31,7 @@ use crate::wakes::Wakes;
 /// What threads sleep for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
+    // The first two are places in `Sleepers::busy` and `Sleepers::paces`.
     /// An item to take, or the end.
     Work,
     /// Room for an item.

@@ -13,7 +13,7 @@ use crate::error::{BuildError, SubmitAllError, SubmitError, Submitted, Submitted
 use crate::monitor::Wait;
 use crate::options::{QueueOptions, ResultsPolicy};
 use crate::outbox::{Abandoned, Outbox};
-use crate::publisher::{Publisher, discard_result};
+use crate::publisher::{Publisher, discard_unclaimed};
 use crate::result::WorkerResult;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -596,20 +596,6 @@ fn join_all(workers: Vec<JoinHandle<()>>) {
         if worker.join().is_err() {
             report!(error, "a worker thread panicked");
         }
-    }
-}
-
-/// One by one, for each may panic.
-fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
-    let count = results.len();
-    let failed = results.iter().filter(|r| r.outcome.is_err()).count();
-    results.into_iter().for_each(discard_result);
-    if count > 0 {
-        report!(
-            warn,
-            "a queue was dropped with results nobody took: {count} \
-             (of tasks that failed or were aborted: {failed})"
-        );
     }
 }
 
