@@ -488,12 +488,13 @@ impl<T> Monitor<T> {
         self.with(State::close)
     }
 
-    /// Closes, and leases everything that was not taken to the caller. `mark`
-    /// runs under the lock.
-    pub(crate) fn cancel(&self, mark: impl FnOnce()) -> Leftover<T> {
+    /// Closes, and leases everything that was not taken to the caller. `mark` runs under
+    /// the lock and is told how much that is.
+    pub(crate) fn cancel<R>(&self, mark: impl FnOnce(usize) -> R) -> (Leftover<T>, R) {
         self.with(|state| {
-            mark();
-            state.abort(sync::now)
+            let leftover = state.abort(sync::now);
+            let answer = mark(leftover.len());
+            (leftover, answer)
         })
     }
 

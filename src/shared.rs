@@ -101,10 +101,15 @@ impl<P> Shared<P> {
     /// here and now. The caller leases those tasks meanwhile, so the queue is
     /// not idle before their results can be received.
     pub(crate) fn cancel(&self) {
-        // Taken first: while anything is left there is a publisher, but once it
-        // is cancelled the workers may leave, and with them the publisher goes.
-        let publisher = self.publisher.lock().clone();
-        let leftover = self.monitor.cancel(|| self.cancel_token.cancel());
+        let (leftover, publisher) = self.monitor.cancel(|leftover| {
+            self.cancel_token.cancel();
+            // Now, for while anything was left no worker has left, but once this is over
+            // they may, and with them the publisher goes. Where nothing is left, whoever
+            // held it would only keep the stream of results from its end.
+            (leftover > 0)
+                .then(|| self.publisher.lock().clone())
+                .flatten()
+        });
         let count = leftover.len();
         for entry in leftover.into_entries() {
             if let Some(publisher) = &publisher {

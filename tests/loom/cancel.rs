@@ -134,7 +134,7 @@ promise!(
 // A hang would mean that two cancellers wait for each other; a missing result,
 // that one found the publisher gone with tasks in its hands.
 fn two_cancels(fault: Fault) {
-    model(Preemptions(4), 3_900).outcomes([0, 1, 2], move || {
+    model(Preemptions(4), 1_500).outcomes([0, 1, 2], move || {
         let queue = start(echo, QueueOptions::new(2, 1));
         queue.submit_all([1, 2]).unwrap();
         lose_a_result(&queue, fault);
@@ -175,7 +175,7 @@ promise!(cancel_ends_a_blocked_submit: blocked_submit(), NoCancel => "the outcom
 // A hang would mean that the abort left a submitter waiting for room; a wrong
 // count, that a task is neither in the results nor handed back.
 fn submits_and_abort(fault: Fault) {
-    model(Preemptions(4), 7_700).outcomes([0, 1, 2], move || {
+    model(Preemptions(4), 3_300).outcomes([0, 1, 2], move || {
         let queue = start(echo, QueueOptions::new(1, 1));
         let submitter = queue.submitter();
         let producer = thread::spawn(move || {

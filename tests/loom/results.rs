@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 use taskshelf::model::advance;
-use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits};
+use taskshelf::{Attempt, Backoff, QueueOptions, RetryWaits, TryRecvError};
 
 use crate::support::{
     Bound::*, Fault, Meeting, SECOND, echo, lose_a_result, model, model_in_odd_worlds, payloads,
@@ -81,6 +81,30 @@ fn stream_and_cancel(fault: Fault) {
 }
 
 promise!(the_stream_of_results_ends: stream_and_cancel(), NoCancel => "deadlock");
+
+// A stream that has not ended would mean that a canceller keeps it from its end with
+// nothing left to publish.
+fn stream_after_a_drain(fault: Fault) {
+    model(Exhaustive, 270).check(move || {
+        let queue = start(echo, QueueOptions::new(1, 1));
+        let (submitter, results) = (queue.submitter(), queue.results());
+        let canceller = thread::spawn(move || submitter.cancel());
+        if fault == Fault::NoClose {
+            queue.wait_idle();
+            std::mem::forget(queue);
+        } else {
+            assert!(queue.into_inner().drain().is_empty());
+        }
+        let end = results.try_recv().expect_err("nothing was submitted");
+        assert_eq!(end, TryRecvError::Disconnected, "the end");
+        canceller.join().unwrap();
+    });
+}
+
+promise!(
+    the_stream_of_results_has_ended_when_drain_returns: stream_after_a_drain(),
+    NoClose => "the end"
+);
 
 // A hang would mean that a stream which begins while results are published does
 // not end; a wrong list, that it misses a result, has one twice, or has them out
