@@ -124,7 +124,7 @@ impl<'a, T> Lease<'a, T> {
         let owed = SettleOnDrop { monitor };
         drop(Self::take_entry(&mut lease));
         mem::forget(owed); // settled below, together with the take
-        let taken = monitor.next(Some(Settled::Succeeded), sync::now)?;
+        let taken = monitor.next(Some(Settled::Succeeded))?;
         Some(Self::new(monitor, taken.entry))
     }
 }

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::entry::Entry;
+use crate::error::TryPopError;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::parker::Parker;
 use crate::sleepers::Side;
-use crate::state::{Admission, Door, NotTaken, Phase, Refusal, State};
+use crate::state::{Admission, Door, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
 use crate::sync::{self, Lock, LockGuard, Looks};
 use crate::waiting::Due;
@@ -362,84 +363,76 @@ impl<T> Monitor<T> {
 
     /// Takes an entry on lease.
     #[inline]
-    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, NotTaken> {
-        let mut state = self.state.lock();
-        let first = state.lease(Turn::Newcomer, sync::now);
-        self.take(state, first, wait, |state, turn| {
-            state.lease(turn, sync::now)
-        })
+    pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, TryPopError> {
+        self.take(wait, |state, turn| state.next(None, turn, sync::now))
     }
 
     /// Takes an item and is done with it.
     #[inline]
-    pub(crate) fn pop(&self, wait: Wait) -> Result<T, NotTaken> {
-        let mut state = self.state.lock();
-        let first = state.pop(Turn::Newcomer, sync::now);
-        self.take(state, first, wait, |state, turn| state.pop(turn, sync::now))
+    pub(crate) fn pop(&self, wait: Wait) -> Result<T, TryPopError> {
+        self.take(wait, |state, turn| state.pop(turn, sync::now))
             .map(|entry| entry.item)
     }
 
     /// The same for up to `limit` items that are there at once.
-    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, NotTaken> {
+    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, TryPopError> {
         // Grown here, and not under the lock while others wait for it.
         buffer.reserve(limit.min(64));
-        let mut state = self.state.lock();
-        let first = state.pop_many(limit, buffer, Turn::Newcomer, sync::now);
-        self.take(state, first, Wait::Forever, |state, turn| {
+        self.take(Wait::Forever, |state, turn| {
             state.pop_many(limit, buffer, turn, sync::now)
         })
     }
 
     /// A worker's cycle: settles the item that it is done with, if any, and
     /// takes the next, in one critical section. `None` when nothing can come
-    /// any more. `now` may be a moment ago: what has become due since is seen the
-    /// next time, and at once if nothing else is there.
+    /// any more.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn next(
-        &self,
-        done: Option<Settled>,
-        now: impl FnOnce() -> Instant,
-    ) -> Option<Taken<T>> {
-        let mut state = self.state.lock();
-        let first = state.next(done, Turn::Newcomer, now);
-        let waited = matches!(first, Err(NotTaken::Empty));
-        let taken = self.take(state, first, Wait::Forever, |state, turn| {
-            state.lease(turn, sync::now)
+    pub(crate) fn next(&self, mut done: Option<Settled>) -> Option<Taken<T>> {
+        let mut waited = false;
+        let taken = self.take(Wait::Forever, |state, turn| {
+            waited = turn != Turn::Newcomer;
+            state.next(done.take(), turn, sync::now)
         });
         taken.ok().map(|entry| Taken { entry, waited })
     }
 
-    /// Hands on what the first look has found. If that is nothing, and there is time,
-    /// looks on.
+    /// Looks until there is something to take, or nothing can come any more, or time has
+    /// run out: then it is [`Empty`](TryPopError::Empty).
     #[inline(always)] // a call would pass the entry through memory
     fn take<E>(
         &self,
-        state: Guard<'_, T>,
-        first: Result<E, NotTaken>,
         wait: Wait,
-        again: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, NotTaken>,
-    ) -> Result<E, NotTaken> {
-        if matches!(first, Err(NotTaken::Empty)) && !matches!(wait, Wait::No) {
-            return self.take_after_a_wait(state, wait, again);
+        mut look: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
+    ) -> Result<E, TryPopError> {
+        let mut state = self.state.lock();
+        match look(&mut state, Turn::Newcomer) {
+            Err(TryPopError::Empty) if !matches!(wait, Wait::No) => {
+                self.take_longer(state, wait, look)
+            }
+            taken => {
+                Self::unlock(state);
+                taken
+            }
         }
-        Self::unlock(state);
-        first
     }
 
     #[cold]
-    fn take_after_a_wait<E>(
+    fn take_longer<E>(
         &self,
         state: Guard<'_, T>,
         wait: Wait,
-        mut again: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, NotTaken>,
-    ) -> Result<E, NotTaken> {
-        let answer = self.wait_longer(state, Side::Work, wait, |state, look| {
-            match again(state, look.turn) {
-                Err(NotTaken::Empty) => None,
-                answer => Some(answer),
-            }
-        });
-        answer.unwrap_or(Err(NotTaken::Empty))
+        mut look: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
+    ) -> Result<E, TryPopError> {
+        let answer = self.wait_longer(
+            state,
+            Side::Work,
+            wait,
+            |state, Look { turn, .. }| match look(state, turn) {
+                Err(TryPopError::Empty) => None,
+                taken => Some(taken),
+            },
+        );
+        answer.unwrap_or(Err(TryPopError::Empty))
     }
 
     // ----- back -------------------------------------------------------------

@@ -12,7 +12,6 @@ use crate::error::{
 };
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
-use crate::state::NotTaken;
 
 /// A bounded priority queue, shared by threads that block: by reference in a
 /// [`thread::scope`](std::thread::scope), or in an `Arc`. Unlike a channel it does not
@@ -256,7 +255,7 @@ impl<T> PriorityQueue<T> {
     /// [`Closed`](TryPopError::Closed).
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryPopError> {
-        self.monitor.pop(Wait::No).map_err(TryPopError::from)
+        self.monitor.pop(Wait::No)
     }
 
     /// Takes the most important item; blocks while nothing is ready, but no
@@ -331,7 +330,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// As for [`try_pop`](Self::try_pop).
     pub fn try_lease(&self) -> Result<Lease<'_, T>, TryPopError> {
-        Ok(self.lease_waiting(Wait::No)?)
+        self.lease_waiting(Wait::No)
     }
 
     /// Leases the most important item; blocks while nothing is ready, but no
@@ -355,7 +354,7 @@ impl<T> PriorityQueue<T> {
     }
 
     #[inline]
-    fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, NotTaken> {
+    fn lease_waiting(&self, wait: Wait) -> Result<Lease<'_, T>, TryPopError> {
         let entry = self.monitor.lease(wait)?;
         Ok(Lease::new(&self.monitor, entry))
     }
@@ -488,20 +487,11 @@ impl<T> fmt::Debug for PriorityQueue<T> {
     }
 }
 
-impl From<NotTaken> for TryPopError {
-    fn from(why: NotTaken) -> Self {
+impl From<TryPopError> for PopTimeoutError {
+    fn from(why: TryPopError) -> Self {
         match why {
-            NotTaken::Empty => Self::Empty,
-            NotTaken::Finished => Self::Closed,
-        }
-    }
-}
-
-impl From<NotTaken> for PopTimeoutError {
-    fn from(why: NotTaken) -> Self {
-        match why {
-            NotTaken::Empty => Self::Timeout,
-            NotTaken::Finished => Self::Closed,
+            TryPopError::Empty => Self::Timeout,
+            TryPopError::Closed => Self::Closed,
         }
     }
 }

@@ -16,6 +16,7 @@ use std::mem;
 use std::time::Instant;
 
 use crate::entry::Entry;
+use crate::error::TryPopError;
 use crate::growth::Growth;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
@@ -61,15 +62,6 @@ pub(crate) enum Refusal {
     Refused,
     /// Handed back by the strategy that drops what does not fit.
     Dropped,
-}
-
-/// Why nothing was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotTaken {
-    /// Nothing is ready; more may come.
-    Empty,
-    /// Nothing is ready, and nothing can come any more.
-    Finished,
 }
 
 /// `T` is what lies in the queue, `W` what the monitor signals to wake a thread.
@@ -246,7 +238,7 @@ impl<T, W> State<T, W> {
         &mut self,
         turn: Turn,
         now: impl FnOnce() -> Instant,
-    ) -> Result<Entry<T>, NotTaken> {
+    ) -> Result<Entry<T>, TryPopError> {
         self.catch_up(now);
         self.pop_ready(turn).ok_or_else(|| self.nothing())
     }
@@ -259,7 +251,7 @@ impl<T, W> State<T, W> {
         buffer: &mut Vec<T>,
         turn: Turn,
         now: impl FnOnce() -> Instant,
-    ) -> Result<usize, NotTaken> {
+    ) -> Result<usize, TryPopError> {
         let first = self.pop(turn, now)?;
         buffer.make_room();
         buffer.push(first.item);
@@ -273,16 +265,6 @@ impl<T, W> State<T, W> {
         Ok(1 + others)
     }
 
-    /// Takes the first item that is ready by now on lease.
-    #[inline]
-    pub(crate) fn lease(
-        &mut self,
-        turn: Turn,
-        now: impl FnOnce() -> Instant,
-    ) -> Result<Entry<T>, NotTaken> {
-        self.next(None, turn, now)
-    }
-
     /// Settles a leased item, if there is one to settle, and takes the next on lease. If
     /// one is ready the lease passes from the one to the other, and the number of leases
     /// need not be written.
@@ -292,7 +274,7 @@ impl<T, W> State<T, W> {
         done: Option<Settled>,
         turn: Turn,
         now: impl FnOnce() -> Instant,
-    ) -> Result<Entry<T>, NotTaken> {
+    ) -> Result<Entry<T>, TryPopError> {
         self.catch_up(now);
         let Some(entry) = self.pop_ready(turn) else {
             if let Some(settled) = done {
@@ -322,10 +304,10 @@ impl<T, W> State<T, W> {
         Some(entry)
     }
 
-    fn nothing(&self) -> NotTaken {
+    fn nothing(&self) -> TryPopError {
         match self.is_finished() {
-            true => NotTaken::Finished,
-            false => NotTaken::Empty,
+            true => TryPopError::Closed,
+            false => TryPopError::Empty,
         }
     }
 

@@ -40,9 +40,9 @@ pub(crate) struct Worker<P, R, E, H> {
 #[derive(Clone, Copy)]
 struct Published {
     settled: Settled,
-    /// When the worker was done with the task, but for the destructor of a result that is
-    /// not kept. Where all are kept no code of the user's has run on it since.
-    ended: Instant,
+    /// When the worker was done with the task, if no code of the user's has run since: then
+    /// the clock of the next may start there.
+    ended: Option<Instant>,
 }
 
 impl<P, R, E, H> Worker<P, R, E, H>
@@ -64,19 +64,10 @@ where
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
         let mut last: Option<Published> = None;
-        loop {
-            let now = || match last {
-                Some(Published { ended, .. }) if self.publisher.keeps_all() => sync::recent(ended),
-                _ => sync::now(),
-            };
-            let settled = last.map(|l| l.settled);
-            let Some(Taken { entry, waited }) = self.shared.monitor.next(settled, now) else {
-                break;
-            };
-            // Where one attempt follows another, one look at the clock does for
-            // both.
-            let start = match last {
-                Some(Published { ended, .. }) if !waited && self.publisher.keeps_all() => ended,
+        while let Some(Taken { entry, waited }) = self.shared.monitor.next(last.map(|l| l.settled))
+        {
+            let start = match last.and_then(|l| l.ended) {
+                Some(ended) if !waited => ended,
                 _ => self.timestamp(),
             };
             last = self.work(entry, start);
@@ -181,10 +172,10 @@ where
         // dropped, and the log told.
         let ended = self.timestamp();
         let duration = progress.duration();
-        Published {
-            settled: self.publisher.failure(task, error, attempts, duration),
+        self.published(
+            self.publisher.failure(task, error, attempts, duration),
             ended,
-        }
+        )
     }
 
     /// Drops the payload of a task that succeeded, and publishes what came of it.
@@ -194,9 +185,18 @@ where
         discard(task.payload);
         let ended = self.timestamp();
         let duration = Progress { started, ended }.duration();
-        Published {
-            settled: self.publisher.success(task_id, value, attempts, duration),
+        self.published(
+            self.publisher.success(task_id, value, attempts, duration),
             ended,
+        )
+    }
+
+    /// Where not all results are kept, the destructor of this one may have run since it ended.
+    #[inline]
+    fn published(&self, settled: Settled, ended: Instant) -> Published {
+        Published {
+            settled,
+            ended: self.publisher.keeps_all().then_some(ended),
         }
     }
 }

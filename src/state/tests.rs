@@ -59,13 +59,13 @@ impl Model {
     }
 
     fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
-        self.state.lease(turn, || self.now).ok()
+        self.state.next(None, turn, || self.now).ok()
     }
 
     fn is_finished(&mut self) -> bool {
         matches!(
-            self.state.lease(Turn::Newcomer, || self.now),
-            Err(NotTaken::Finished)
+            self.state.next(None, Turn::Newcomer, || self.now),
+            Err(TryPopError::Closed)
         )
     }
 
@@ -312,7 +312,7 @@ fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
     let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
-    assert!(next(Settled::Succeeded) == Err(NotTaken::Empty));
+    assert!(next(Settled::Succeeded) == Err(TryPopError::Empty));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (0, 1, 1));
 }

@@ -159,11 +159,6 @@ pub(crate) fn timestamp() -> Instant {
     clock::start()
 }
 
-/// Decisions need the clock's time; that of reports stands still.
-pub(crate) fn recent(_timestamp: Instant) -> Instant {
-    now()
-}
-
 pub(crate) fn random_seed() -> u64 {
     0
 }

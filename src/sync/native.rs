@@ -69,14 +69,10 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time that is only reported: how long a task took.
+/// The time that no promise depends on: durations that are reported, and the hint whether
+/// a line is busy. It stands still in a model.
 pub(crate) fn timestamp() -> Instant {
     Instant::now()
-}
-
-/// For a decision that may lag by the little that has passed since `timestamp`.
-pub(crate) fn recent(timestamp: Instant) -> Instant {
-    timestamp
 }
 
 /// Differs from one process, and from one queue, to the next.

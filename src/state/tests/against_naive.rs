@@ -175,7 +175,7 @@ impl Machine {
         let now = self.now;
         let mut items = Vec::new();
         let one = match (limit, done) {
-            (1, None) => Some(self.state.lease(turn, || now)),
+            (1, None) => Some(self.state.next(None, turn, || now)),
             (1, Some(done)) => {
                 self.book(done, 1);
                 Some(self.state.next(Some(done), turn, || now))
@@ -204,13 +204,13 @@ impl Machine {
                 }
                 None
             }
-            Err(NotTaken::Empty) => {
+            Err(TryPopError::Empty) => {
                 let is_promised = turn != Turn::Called && self.is_waited_in(Work);
                 assert!(self.ready.is_empty() || is_promised);
                 assert!(!self.is_finished());
                 Some(Errand::Take(limit))
             }
-            Err(NotTaken::Finished) => {
+            Err(TryPopError::Closed) => {
                 assert!(self.is_finished());
                 None
             }
