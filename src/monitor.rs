@@ -10,7 +10,7 @@
 //!
 //! No code of the user's runs under the lock, destructors included.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::entry::Entry;
@@ -21,7 +21,7 @@ use crate::parker::Parker;
 use crate::sleepers::Side;
 use crate::state::{Admission, Door, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
-use crate::sync::{self, Lock, LockGuard, Looks};
+use crate::sync::{self, Lock, LockGuard, Looks, thread, thread::ThreadId};
 use crate::waiting::Due;
 use crate::wakes::Wakes;
 
@@ -114,9 +114,12 @@ pub(crate) struct Taken<T> {
 
 /// Aligned so that the lock shares its cache line with nothing but the busiest
 /// fields of the state (two lines, for processors fetch them in pairs).
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct Monitor<T> {
     state: Lock<State<T, Waker>>,
+    /// The threads that take from the queue and nothing else. Set before it is handed out,
+    /// and asked by nobody before that.
+    workers: OnceLock<Box<[ThreadId]>>,
 }
 
 impl<T> Monitor<T> {
@@ -124,7 +127,19 @@ impl<T> Monitor<T> {
         let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
         Self {
             state: Lock::within(capacity, state),
+            workers: OnceLock::new(),
         }
+    }
+
+    /// Tells the queue which threads are its own.
+    pub(crate) fn set_workers(&self, ids: Box<[ThreadId]>) {
+        let _ = self.workers.set(ids);
+    }
+
+    /// Whether the caller would wait for itself if it waited for the queue.
+    pub(crate) fn is_own_worker(&self) -> bool {
+        let own = thread::current().id();
+        self.workers.get().is_some_and(|ids| ids.contains(&own))
     }
 
     // ----- critical sections ------------------------------------------------
@@ -255,8 +270,7 @@ impl<T> Monitor<T> {
     // ----- in ---------------------------------------------------------------
 
     /// Lets an item in, or hands it back. Returns its number, which `stamp` has
-    /// told it under the lock. `would_deadlock` is asked before a first sleep
-    /// without a limit.
+    /// told it under the lock.
     #[inline]
     pub(crate) fn offer(
         &self,
@@ -264,7 +278,6 @@ impl<T> Monitor<T> {
         item: T,
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
-        would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, (NotAccepted, T)> {
         let (door, turn) = (terms.door, Turn::Newcomer);
         let mut state = self.state.lock();
@@ -274,7 +287,7 @@ impl<T> Monitor<T> {
             return Ok(number);
         }
         // Only what does not get in at once is moved to where it can wait.
-        self.offer_longer(state, (priority, item), terms, stamp, would_deadlock)
+        self.offer_longer(state, (priority, item), terms, stamp)
     }
 
     #[cold]
@@ -284,10 +297,9 @@ impl<T> Monitor<T> {
         item: (i32, T),
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
-        would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, (NotAccepted, T)> {
         let mut items = std::iter::once(item);
-        let offered = self.offer_some(state, &mut items, terms, stamp, would_deadlock);
+        let offered = self.offer_some(state, &mut items, terms, stamp);
         offered.map_err(|why| {
             let (_, item) = items.next().expect("what is refused stays where it was");
             (why, item)
@@ -305,11 +317,10 @@ impl<T> Monitor<T> {
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
-        would_deadlock: impl Fn() -> bool,
     ) -> Result<(), NotAccepted> {
         while items.len() > 0 {
             let state = self.state.lock();
-            self.offer_some(state, items, terms, &stamp, &would_deadlock)?;
+            self.offer_some(state, items, terms, &stamp)?;
         }
         Ok(())
     }
@@ -322,10 +333,11 @@ impl<T> Monitor<T> {
         items: &mut impl ExactSizeIterator<Item = (i32, T)>,
         terms: Terms,
         stamp: impl Fn(&mut T, u64),
-        would_deadlock: impl Fn() -> bool,
     ) -> Result<u64, NotAccepted> {
         let might_wait_for_itself = |look: Look| {
-            look.turn == Turn::Newcomer && matches!(terms.wait, Wait::Forever) && would_deadlock()
+            look.turn == Turn::Newcomer
+                && matches!(terms.wait, Wait::Forever)
+                && self.is_own_worker()
         };
         let answer = self.wait_for(state, Side::Space, terms.wait, |state, look| {
             let holds_back = match look.turn {

@@ -205,9 +205,7 @@ impl<T> PriorityQueue<T> {
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
             let terms = Terms::outside(Wait::Forever);
-            let pushed = self
-                .monitor
-                .offer_all(&mut chunk, terms, |_, _| (), || false);
+            let pushed = self.monitor.offer_all(&mut chunk, terms, |_, _| ());
             accepted += size - chunk.len();
             if pushed.is_err() {
                 let rest = chunks.finish(chunk.collect());
@@ -230,7 +228,7 @@ impl<T> PriorityQueue<T> {
     fn push_one(&self, priority: i32, item: T, wait: Wait) -> Result<(), (NotAccepted, T)> {
         let terms = Terms::outside(wait);
         self.monitor
-            .offer(priority, item, terms, |_, _| (), || false)
+            .offer(priority, item, terms, |_, _| ())
             .map(drop)
     }
 

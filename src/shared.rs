@@ -1,7 +1,7 @@
 //! What submitters and workers share: the shelf of jobs, and the few facts
 //! about the queue that both need.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::cancel_token::CancelToken;
 use crate::entry::Entry;
@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::monitor::{Monitor, NotAccepted, Terms};
 use crate::options::{BackpressureStrategy, QueueOptions};
 use crate::stats::Settled;
-use crate::sync::{Mutex, thread};
+use crate::sync::Mutex;
 use crate::task::{Task, TaskId};
 
 /// Publishes results of tasks that never ran (again), for a canceller that
@@ -26,8 +26,6 @@ pub(crate) struct Shared<P> {
     /// Set under the monitor's lock, for handlers and producers to read. Nothing here is
     /// decided by it.
     pub(crate) cancel_token: CancelToken,
-    /// Set before the queue is handed out, and asked by nobody before that.
-    workers: OnceLock<Box<[thread::ThreadId]>>,
     /// Taken by the first worker that leaves, for nothing is left to cancel then: it must
     /// not keep the stream of results from its end.
     publisher: Mutex<Option<Arc<dyn PublishAborted<P>>>>,
@@ -40,30 +38,16 @@ impl<P> Shared<P> {
             capacity: options.capacity,
             backpressure: options.backpressure,
             cancel_token: CancelToken::new(),
-            workers: OnceLock::new(),
             publisher: Mutex::new(Some(publisher)),
         }
-    }
-
-    /// Tells the threads of this queue from all others.
-    pub(crate) fn set_workers(&self, ids: Box<[thread::ThreadId]>) {
-        let _ = self.workers.set(ids);
-    }
-
-    pub(crate) fn is_own_worker(&self) -> bool {
-        let own = thread::current().id();
-        self.workers.get().is_some_and(|ids| ids.contains(&own))
     }
 
     /// Asks for room for one task.
     #[inline]
     pub(crate) fn offer(&self, task: Task<P>, terms: Terms) -> Result<TaskId, SubmitError<P>> {
         let (priority, name) = (task.priority, task.id.clone());
-        let (job, would_deadlock) = (Job::new(task), || self.is_own_worker());
-        let offered = self
-            .monitor
-            .offer(priority, job, terms, Job::stamp, would_deadlock);
-        match offered {
+        let job = Job::new(task);
+        match self.monitor.offer(priority, job, terms, Job::stamp) {
             // Not `unwrap_or`, which would put the id together in a place of its own
             // and copy it from there before it has arrived.
             Ok(number) => Ok(match name {
@@ -80,9 +64,7 @@ impl<P> Shared<P> {
         jobs: &mut impl ExactSizeIterator<Item = (i32, Job<P>)>,
         terms: Terms,
     ) -> Result<(), NotAccepted> {
-        let would_deadlock = || self.is_own_worker();
-        self.monitor
-            .offer_all(jobs, terms, Job::stamp, would_deadlock)
+        self.monitor.offer_all(jobs, terms, Job::stamp)
     }
 
     pub(crate) fn submit_error<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {

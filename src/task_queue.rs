@@ -217,7 +217,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
                 }
             }
         }
-        shared.set_workers(workers.iter().map(|worker| worker.thread().id()).collect());
+        shared
+            .monitor
+            .set_workers(workers.iter().map(|worker| worker.thread().id()).collect());
         Ok(Self {
             submitter: Submitter::new(shared),
             outbox,
@@ -531,7 +533,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
 
     fn refuse_own_worker(&self, operation: &str) {
         assert!(
-            !self.shared().is_own_worker(),
+            !self.shared().monitor.is_own_worker(),
             "{operation} on a worker of the queue would wait for itself",
         );
     }
@@ -542,7 +544,7 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
         if self.workers.is_empty() {
             return;
         }
-        if self.shared().is_own_worker() {
+        if self.shared().monitor.is_own_worker() {
             self.shared().monitor.close();
             self.workers.clear();
             report!(
