@@ -1,22 +1,31 @@
 //! What lies in the queue.
 
-/// An item, its priority, and how often it came back.
+/// An item and its priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry<T> {
     pub(crate) priority: i32,
-    /// How many times it was taken and put back for a retry.
-    pub(crate) returns: u32,
     pub(crate) item: T,
 }
 
-impl<T> Entry<T> {
-    /// One that comes for the first time.
+/// What the state tells an item, and asks it, under the lock.
+pub(crate) trait Item {
+    /// It has been accepted, as the n-th of all.
+    fn accepted(&mut self, number: u64);
+
+    /// Whether to take it is to try it again.
+    fn is_retry(&self) -> bool;
+}
+
+/// An item that does not care.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T> Item for Plain<T> {
     #[inline]
-    pub(crate) fn new(priority: i32, item: T) -> Self {
-        Self {
-            priority,
-            returns: 0,
-            item,
-        }
+    fn accepted(&mut self, _number: u64) {}
+
+    #[inline]
+    fn is_retry(&self) -> bool {
+        false
     }
 }

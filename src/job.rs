@@ -6,15 +6,20 @@
 
 use std::time::{Duration, Instant};
 
+use crate::entry::{Entry, Item};
 use crate::task::{Task, TaskId};
 
 /// All of a [`Task`] but its priority, which the shelf knows.
 pub(crate) struct Job<P> {
     payload: P,
-    /// In the sequence of acceptance; 0 until the task is accepted.
+    /// In the sequence of acceptance; 0 until the task is accepted. With [`RETRY`].
     number: u64,
     extra: Option<Box<Extra>>,
 }
+
+/// Set in the number of a task that is to be tried again. It stands there and not in the
+/// box, which is not to be fetched under the lock. No queue accepts half of all numbers.
+const RETRY: u64 = 1 << 63;
 
 struct Extra {
     /// `None` if the number is the task's id.
@@ -23,12 +28,13 @@ struct Extra {
     progress: Option<Progress>,
 }
 
-/// When a task has been tried.
+/// How a task has been tried.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
-    /// When its first attempt started.
+    pub(crate) attempts: u32,
+    /// When the first of them started.
     pub(crate) started: Instant,
-    /// When its latest attempt ended.
+    /// When the last of them ended.
     pub(crate) ended: Instant,
 }
 
@@ -40,7 +46,7 @@ impl Progress {
 
 impl<P> Job<P> {
     #[inline]
-    pub(crate) fn new(task: Task<P>) -> Self {
+    pub(crate) fn entry(task: Task<P>) -> Entry<Self> {
         let extra = match (task.id, task.retries) {
             (None, None) => None,
             (id, retries) => Some(Box::new(Extra {
@@ -49,52 +55,68 @@ impl<P> Job<P> {
                 progress: None,
             })),
         };
-        Self {
+        let item = Self {
             payload: task.payload,
             number: 0,
             extra,
+        };
+        Entry {
+            priority: task.priority,
+            item,
         }
     }
 
     /// A task that has failed and will be tried again, with the number it has.
-    pub(crate) fn again(task: Task<P>, number: u64, progress: Progress) -> Self {
+    pub(crate) fn again(task: Task<P>, number: u64, progress: Progress) -> Entry<Self> {
         let extra = Extra {
             id: task.id,
             retries: task.retries,
             progress: Some(progress),
         };
-        Self {
+        let item = Self {
             payload: task.payload,
-            number,
+            number: number | RETRY,
             extra: Some(Box::new(extra)),
+        };
+        Entry {
+            priority: task.priority,
+            item,
         }
     }
 
-    /// The task was accepted. Runs under the queue's lock.
-    #[inline]
-    pub(crate) fn stamp(&mut self, number: u64) {
-        self.number = number;
-    }
-
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        self.number & !RETRY
     }
 
-    /// The task, and when it has been tried, if it was.
+    /// The task, and how it has been tried, if it was.
     #[inline]
-    pub(crate) fn into_task(self, priority: i32) -> (Task<P>, Option<Progress>) {
-        let number = (self.number > 0).then_some(TaskId::Number(self.number));
-        let (id, retries, progress) = match self.extra {
+    pub(crate) fn into_task(entry: Entry<Self>) -> (Task<P>, Option<Progress>) {
+        let Entry { priority, item } = entry;
+        let number = item.number();
+        let number = (number > 0).then_some(TaskId::Number(number));
+        let (id, retries, progress) = match item.extra {
             None => (number, None, None),
             Some(extra) => (extra.id.or(number), extra.retries, extra.progress),
         };
         let task = Task {
-            payload: self.payload,
+            payload: item.payload,
             priority,
             retries,
             id,
         };
         (task, progress)
+    }
+}
+
+impl<P> Item for Job<P> {
+    #[inline]
+    fn accepted(&mut self, number: u64) {
+        self.number = number;
+    }
+
+    #[inline]
+    fn is_retry(&self) -> bool {
+        self.number & RETRY != 0
     }
 }
 
@@ -117,7 +139,7 @@ mod tests {
             Task::new('a').with_id(0).with_retries(u32::MAX),
         ];
         for task in tasks {
-            let (back, progress) = Job::new(task.clone()).into_task(task.priority);
+            let (back, progress) = Job::into_task(Job::entry(task.clone()));
             assert_eq!(back, task);
             assert!(progress.is_none());
         }
@@ -126,9 +148,10 @@ mod tests {
     #[test]
     fn a_number_names_only_a_task_without_an_id() {
         let accepted = |task| {
-            let mut job = Job::new(task);
-            job.stamp(5);
-            job.into_task(0).0
+            let mut entry = Job::entry(task);
+            entry.item.accepted(5);
+            assert!(!entry.item.is_retry());
+            Job::into_task(entry).0
         };
         assert_eq!(accepted(Task::new('a')).id(), Some(&TaskId::Number(5)));
         let named = accepted(Task::new('a').with_id("name"));
@@ -139,14 +162,20 @@ mod tests {
     fn a_task_that_failed_keeps_its_id_its_number_and_its_times() {
         let started = Instant::now();
         let ended = started + Duration::from_secs(3);
-        let mut job = Job::new(Task::new('a'));
-        job.stamp(5);
-        let (task, _) = job.into_task(0);
-        let again = Job::again(task, 5, Progress { started, ended });
-        assert_eq!(again.number(), 5);
-        let (task, progress) = again.into_task(0);
+        let mut entry = Job::entry(Task::new('a'));
+        entry.item.accepted(5);
+        let (task, _) = Job::into_task(entry);
+        let progress = Progress {
+            attempts: 2,
+            started,
+            ended,
+        };
+        let again = Job::again(task, 5, progress);
+        assert_eq!(again.item.number(), 5);
+        assert!(again.item.is_retry());
+        let (task, progress) = Job::into_task(again);
         assert_eq!(task.id(), Some(&TaskId::Number(5)));
-        let duration = progress.map(Progress::duration);
-        assert_eq!(duration, Some(Duration::from_secs(3)));
+        let progress = progress.map(|p| (p.attempts, p.duration()));
+        assert_eq!(progress, Some((2, Duration::from_secs(3))));
     }
 }

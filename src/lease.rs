@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Plain};
 use crate::error::RetryError;
 use crate::monitor::Monitor;
 use crate::stats::Settled;
@@ -36,39 +36,39 @@ use crate::waiting::Due;
 /// use taskshelf::{Lease, PriorityQueue};
 ///
 /// let queue = PriorityQueue::new(8);
-/// queue.push(0, "flaky")?;
+/// queue.push(0, ("flaky", 0))?; // and how often it has been tried
 /// queue.close();
 ///
-/// let mut attempts = 0;
-/// while let Some(lease) = queue.lease() {
-///     attempts += 1;
-///     if Lease::retries(&lease) < 2 {
+/// while let Some(mut lease) = queue.lease() {
+///     lease.1 += 1;
+///     if lease.1 < 3 {
 ///         Lease::retry_after(lease, Duration::from_millis(1))?;
+///     } else {
+///         assert_eq!(Lease::into_inner(lease), ("flaky", 3));
 ///     }
 /// }
-/// assert_eq!(attempts, 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a lease that is dropped says that the work is done"]
 pub struct Lease<'a, T> {
-    monitor: &'a Monitor<T>,
+    monitor: &'a Monitor<Plain<T>>,
     /// `None` only while the lease ends.
-    entry: Option<Entry<T>>,
+    entry: Option<Entry<Plain<T>>>,
 }
 
 impl<'a, T> Lease<'a, T> {
-    pub(crate) fn new(monitor: &'a Monitor<T>, entry: Entry<T>) -> Self {
+    pub(crate) fn new(monitor: &'a Monitor<Plain<T>>, entry: Entry<Plain<T>>) -> Self {
         Self {
             monitor,
             entry: Some(entry),
         }
     }
 
-    fn entry(lease: &Self) -> &Entry<T> {
+    fn entry(lease: &Self) -> &Entry<Plain<T>> {
         lease.entry.as_ref().expect(HOLDS_AN_ENTRY)
     }
 
-    fn take_entry(lease: &mut Self) -> Entry<T> {
+    fn take_entry(lease: &mut Self) -> Entry<Plain<T>> {
         lease.entry.take().expect(HOLDS_AN_ENTRY)
     }
 
@@ -77,17 +77,11 @@ impl<'a, T> Lease<'a, T> {
         Self::entry(lease).priority
     }
 
-    /// How many times the item was put back with
-    /// [`retry_after`](Self::retry_after).
-    pub fn retries(lease: &Self) -> u32 {
-        Self::entry(lease).returns
-    }
-
     /// Takes the item out. The queue counts it as done.
     pub fn into_inner(mut lease: Self) -> T {
         let entry = Self::take_entry(&mut lease);
         lease.monitor.settle(Settled::Succeeded, 1);
-        entry.item
+        entry.item.0
     }
 
     /// Puts the item back, to be taken again once `delay` has passed. It keeps
@@ -106,7 +100,7 @@ impl<'a, T> Lease<'a, T> {
         let entry = Self::take_entry(&mut lease);
         lease.monitor.put_back(entry, due).map_err(|entry| {
             lease.monitor.settle(Settled::Aborted, 1);
-            RetryError(entry.item)
+            RetryError(entry.item.0)
         })
     }
 
@@ -135,13 +129,13 @@ impl<T> Deref for Lease<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &Self::entry(self).item
+        &Self::entry(self).item.0
     }
 }
 
 impl<T> DerefMut for Lease<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.entry.as_mut().expect(HOLDS_AN_ENTRY).item
+        &mut self.entry.as_mut().expect(HOLDS_AN_ENTRY).item.0
     }
 }
 
@@ -170,7 +164,7 @@ impl<T: fmt::Debug> fmt::Debug for Lease<'_, T> {
 /// Settles one item, after the item itself is gone, even if its destructor
 /// panicked.
 struct SettleOnDrop<'a, T> {
-    monitor: &'a Monitor<T>,
+    monitor: &'a Monitor<Plain<T>>,
 }
 
 impl<T> Drop for SettleOnDrop<'_, T> {

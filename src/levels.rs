@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 
 use crate::entry::Entry;
 use crate::growth::Growth;
-use crate::returns::Returns;
 
 /// How many levels there can be.
 const FEW: usize = 8;
@@ -36,27 +35,21 @@ pub(crate) const fn kept_capacity<T>() -> usize {
 pub(crate) struct Levels<T> {
     /// Bit i says that level i is not empty.
     occupied: u8,
-    /// Bit i says that something in level i has come back.
-    marked: u8,
     /// How many places are in use, by empty levels or others.
     used: u8,
     /// Nothing but the items: their priority is that of the level.
     levels: [VecDeque<T>; FEW],
     /// Ascending; `i32::MAX` beyond `used`.
     priorities: [i32; FEW],
-    /// Up to date for the marked levels.
-    returns: [Returns; FEW],
 }
 
 impl<T> Levels<T> {
     pub(crate) const fn new() -> Self {
         Self {
             occupied: 0,
-            marked: 0,
             used: 0,
             levels: [const { VecDeque::new() }; FEW],
             priorities: [i32::MAX; FEW],
-            returns: [const { Returns::new() }; FEW],
         }
     }
 
@@ -91,12 +84,9 @@ impl<T> Levels<T> {
         // What comes round from the end is not in use.
         self.levels[place..=end].rotate_right(1);
         self.priorities[place..=end].rotate_right(1);
-        self.returns[place..=end].rotate_right(1);
         self.priorities[place] = priority;
-        let below = (1 << place) - 1;
-        let make_room = |bits: u8| bits & below | (bits & !below) << 1;
-        self.occupied = make_room(self.occupied);
-        self.marked = make_room(self.marked);
+        let below = self.occupied & ((1 << place) - 1);
+        self.occupied = (self.occupied ^ below) << 1 | below;
         self.used += 1;
         Some(place)
     }
@@ -105,48 +95,18 @@ impl<T> Levels<T> {
     fn remove_level(&mut self, place: usize) {
         self.levels[place..].rotate_left(1);
         self.priorities[place..].rotate_left(1);
-        self.returns[place..].rotate_left(1);
         self.priorities[FEW - 1] = i32::MAX;
-        let below = (1 << place) - 1;
-        let close_up = |bits: u8| bits & below | (bits >> 1) & !below;
-        self.occupied = close_up(self.occupied);
-        self.marked = close_up(self.marked);
+        let below = self.occupied & ((1 << place) - 1);
+        self.occupied = (self.occupied ^ below) >> 1 | below;
         self.used -= 1;
     }
 
     /// Puts an item at the back of the level at a place.
     #[inline]
-    pub(crate) fn push(&mut self, place: usize, returns: u32, item: T) {
-        if returns > 0 {
-            self.mark(place, returns);
-        }
+    pub(crate) fn push(&mut self, place: usize, item: T) {
         self.occupied |= 1 << place;
         self.levels[place].make_room();
         self.levels[place].push_back(item);
-    }
-
-    /// What is about to be put in has come back.
-    #[cold]
-    fn mark(&mut self, place: usize, returns: u32) {
-        self.marked |= 1 << place;
-        self.returns[place].push(self.levels[place].len(), returns);
-    }
-
-    /// What is about to be taken out of a level may have come back: how often.
-    #[cold]
-    fn unmark(&mut self, place: usize) -> u32 {
-        if !self.is_marked(place) {
-            return 0;
-        }
-        let returns = self.returns[place].pop();
-        if self.returns[place].is_empty() {
-            self.marked &= !(1 << place);
-        }
-        returns
-    }
-
-    fn is_marked(&self, place: usize) -> bool {
-        self.marked & 1 << place != 0
     }
 
     /// The greatest priority that is present.
@@ -160,37 +120,25 @@ impl<T> Levels<T> {
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
         let place = self.occupied.checked_ilog2()? as usize;
-        let returns = match self.marked {
-            0 => 0,
-            _ => self.unmark(place),
-        };
         let item = self.levels[place].pop_front()?;
         if self.levels[place].is_empty() {
             self.vacate(place);
         }
         Some(Entry {
             priority: self.priorities[place],
-            returns,
             item,
         })
     }
 
     /// Takes up to `limit` items of the greatest priority, in order.
-    pub(crate) fn pop_many(&mut self, limit: usize, mut each: impl FnMut(Entry<T>)) -> usize {
+    pub(crate) fn pop_many(&mut self, limit: usize, each: impl FnMut(T)) -> usize {
         let Some(place) = self.occupied.checked_ilog2() else {
             return 0;
         };
         let place = place as usize;
-        let taken = limit.min(self.levels[place].len());
-        if self.is_marked(place) {
-            let entries = (0..taken).map_while(|_| self.pop());
-            entries.for_each(each);
-            return taken;
-        }
-        let (priority, level) = (self.priorities[place], &mut self.levels[place]);
-        level
-            .drain(..taken)
-            .for_each(|item| each(Entry::new(priority, item)));
+        let level = &mut self.levels[place];
+        let taken = limit.min(level.len());
+        level.drain(..taken).for_each(each);
         if level.is_empty() {
             self.vacate(place);
         }
@@ -214,7 +162,7 @@ mod tests {
     impl<T> Levels<T> {
         fn push_new(&mut self, priority: i32, item: T) -> bool {
             let place = self.place(priority).or_else(|| self.add_level(priority));
-            place.map(|place| self.push(place, 0, item)).is_some()
+            place.map(|place| self.push(place, item)).is_some()
         }
 
         fn pop_item(&mut self) -> Option<T> {

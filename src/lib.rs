@@ -72,9 +72,9 @@
 //   task, backoff, result, error, options, stats    nouns
 //   pace            how long a thread stays away before it looks again
 //   sync            the seam: locks, threads, channels and the clock, or a model's
-//   entry           an item, its priority, and how often it came back
+//   entry           an item and its priority
 //   growth          buffers that grow under the lock
-//   returns, levels, slots, heap, ready      stable priority order
+//   levels, slots, heap, ready               stable priority order
 //   waiting         items by due time
 //   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
@@ -119,7 +119,6 @@ mod priority_queue;
 mod publisher;
 mod ready;
 mod result;
-mod returns;
 mod shared;
 mod sleepers;
 mod slots;

@@ -13,7 +13,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
@@ -122,7 +122,7 @@ pub(crate) struct Monitor<T> {
     workers: OnceLock<Box<[ThreadId]>>,
 }
 
-impl<T> Monitor<T> {
+impl<T: Item> Monitor<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         let state = State::new(capacity, sync::large_capacity(), sync::max_passes());
         Self {
@@ -269,58 +269,53 @@ impl<T> Monitor<T> {
 
     // ----- in ---------------------------------------------------------------
 
-    /// Lets an item in, or hands it back. Returns its number, which `stamp` has
-    /// told it under the lock.
+    /// Lets an item in, or hands it back. Returns its number.
     #[inline]
     pub(crate) fn offer(
         &self,
-        priority: i32,
-        item: T,
+        entry: Entry<T>,
         terms: Terms,
-        stamp: impl Fn(&mut T, u64),
-    ) -> Result<u64, (NotAccepted, T)> {
+    ) -> Result<u64, (NotAccepted, Entry<T>)> {
         let (door, turn) = (terms.door, Turn::Newcomer);
         let mut state = self.state.lock();
         if state.admission(door, turn) == Admission::Open {
-            let number = state.accept(priority, item, door, turn, stamp, sync::now);
+            let number = state.accept(entry, door, turn, sync::now);
             Self::unlock(state);
             return Ok(number);
         }
         // Only what does not get in at once is moved to where it can wait.
-        self.offer_longer(state, (priority, item), terms, stamp)
+        self.offer_longer(state, entry, terms)
     }
 
     #[cold]
     fn offer_longer(
         &self,
         state: Guard<'_, T>,
-        item: (i32, T),
+        entry: Entry<T>,
         terms: Terms,
-        stamp: impl Fn(&mut T, u64),
-    ) -> Result<u64, (NotAccepted, T)> {
-        let mut items = std::iter::once(item);
-        let offered = self.offer_some(state, &mut items, terms, stamp);
+    ) -> Result<u64, (NotAccepted, Entry<T>)> {
+        let mut entries = std::iter::once(entry);
+        let offered = self.offer_some(state, &mut entries, terms);
         offered.map_err(|why| {
-            let (_, item) = items.next().expect("what is refused stays where it was");
-            (why, item)
+            let entry = entries.next();
+            (why, entry.expect("what is refused stays where it was"))
         })
     }
 
     /// Lets the items in, in order, each time as many as there is room for. Those that
-    /// did not get in are left in `items`.
+    /// did not get in are left in `entries`.
     ///
     /// A caller that got part of its batch in is a newcomer for the rest, as if it submitted
     /// one item after the other: it queues behind those who have got nothing yet, and may
     /// become the patient one.
     pub(crate) fn offer_all(
         &self,
-        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        entries: &mut impl ExactSizeIterator<Item = Entry<T>>,
         terms: Terms,
-        stamp: impl Fn(&mut T, u64),
     ) -> Result<(), NotAccepted> {
-        while items.len() > 0 {
+        while entries.len() > 0 {
             let state = self.state.lock();
-            self.offer_some(state, items, terms, &stamp)?;
+            self.offer_some(state, entries, terms)?;
         }
         Ok(())
     }
@@ -330,9 +325,8 @@ impl<T> Monitor<T> {
     fn offer_some(
         &self,
         state: Guard<'_, T>,
-        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        entries: &mut impl ExactSizeIterator<Item = Entry<T>>,
         terms: Terms,
-        stamp: impl Fn(&mut T, u64),
     ) -> Result<u64, NotAccepted> {
         let might_wait_for_itself = |look: Look| {
             look.turn == Turn::Newcomer
@@ -353,7 +347,7 @@ impl<T> Monitor<T> {
             let why = match state.admission(terms.door, look.turn) {
                 // From outside: what the doors inside let in is in by now.
                 Admission::Open => {
-                    return Some(Ok(state.accept_many(items, look.turn, &stamp, sync::now)));
+                    return Some(Ok(state.accept_many(entries, look.turn, sync::now)));
                 }
                 Admission::Closed => NotAccepted::Closed,
                 Admission::Full if matches!(terms.wait, Wait::No) => NotAccepted::Full,
@@ -365,7 +359,7 @@ impl<T> Monitor<T> {
                 NotAccepted::Full => terms.when_full,
                 _ => Refusal::Refused,
             };
-            state.refuse(booked, items.len());
+            state.refuse(booked, entries.len());
             Some(Err(why))
         });
         answer.expect(ANSWERS_AT_LAST)
@@ -386,12 +380,14 @@ impl<T> Monitor<T> {
             .map(|entry| entry.item)
     }
 
-    /// The same for up to `limit` items that are there at once.
-    pub(crate) fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> Result<usize, TryPopError> {
-        // Grown here, and not under the lock while others wait for it.
-        buffer.reserve(limit.min(64));
+    /// The same for up to `limit` items that are there at once. `each` runs under the lock.
+    pub(crate) fn pop_many(
+        &self,
+        limit: usize,
+        mut each: impl FnMut(T),
+    ) -> Result<usize, TryPopError> {
         self.take(Wait::Forever, |state, turn| {
-            state.pop_many(limit, buffer, turn, sync::now)
+            state.pop_many(limit, &mut each, turn, sync::now)
         })
     }
 

@@ -7,9 +7,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use crate::chunks::Chunks;
+use crate::entry::{Entry, Plain};
 use crate::error::{
     PopTimeoutError, PushAllError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
+use crate::growth::Growth;
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 
@@ -61,7 +63,7 @@ use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 /// });
 /// ```
 pub struct PriorityQueue<T> {
-    monitor: Monitor<T>,
+    monitor: Monitor<Plain<T>>,
     capacity: usize,
 }
 
@@ -200,15 +202,20 @@ impl<T> PriorityQueue<T> {
         &self,
         items: impl IntoIterator<Item = (i32, T)>,
     ) -> Result<usize, PushAllError<T>> {
-        let mut chunks = Chunks::new(items);
+        let entries = items.into_iter().map(|(priority, item)| {
+            let item = Plain(item);
+            Entry { priority, item }
+        });
+        let mut chunks = Chunks::new(entries);
         let mut accepted = 0;
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
             let terms = Terms::outside(Wait::Forever);
-            let pushed = self.monitor.offer_all(&mut chunk, terms, |_, _| ());
+            let pushed = self.monitor.offer_all(&mut chunk, terms);
             accepted += size - chunk.len();
             if pushed.is_err() {
-                let rest = chunks.finish(chunk.collect());
+                let rest = chunk.map(|entry| (entry.priority, entry.item.0));
+                let rest = chunks.finish(rest.collect());
                 return Err(PushAllError { accepted, rest });
             }
         }
@@ -226,10 +233,12 @@ impl<T> PriorityQueue<T> {
 
     #[inline]
     fn push_one(&self, priority: i32, item: T, wait: Wait) -> Result<(), (NotAccepted, T)> {
-        let terms = Terms::outside(wait);
-        self.monitor
-            .offer(priority, item, terms, |_, _| ())
-            .map(drop)
+        let item = Plain(item);
+        let entry = Entry { priority, item };
+        match self.monitor.offer(entry, Terms::outside(wait)) {
+            Ok(_) => Ok(()),
+            Err((why, entry)) => Err((why, entry.item.0)),
+        }
     }
 
     // ----- out --------------------------------------------------------------
@@ -241,7 +250,7 @@ impl<T> PriorityQueue<T> {
     /// A thread that holds a lease must therefore not call this.
     #[inline]
     pub fn pop(&self) -> Option<T> {
-        self.monitor.pop(Wait::Forever).ok()
+        self.pop_one(Wait::Forever).ok()
     }
 
     /// Takes the most important item if one is ready now. Never blocks.
@@ -253,7 +262,7 @@ impl<T> PriorityQueue<T> {
     /// [`Closed`](TryPopError::Closed).
     #[inline]
     pub fn try_pop(&self) -> Result<T, TryPopError> {
-        self.monitor.pop(Wait::No)
+        self.pop_one(Wait::No)
     }
 
     /// Takes the most important item; blocks while nothing is ready, but no
@@ -263,7 +272,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// If nothing was ready in time, or nothing can come any more.
     pub fn pop_timeout(&self, timeout: Duration) -> Result<T, PopTimeoutError> {
-        Ok(self.monitor.pop(Wait::timeout(timeout))?)
+        self.pop_one(Wait::timeout(timeout)).map_err(in_time)
     }
 
     /// Takes the most important item; blocks while nothing is ready, but not
@@ -273,7 +282,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// If nothing was ready in time, or nothing can come any more.
     pub fn pop_deadline(&self, deadline: Instant) -> Result<T, PopTimeoutError> {
-        Ok(self.monitor.pop(Wait::Until(deadline))?)
+        self.pop_one(Wait::Until(deadline)).map_err(in_time)
     }
 
     /// Takes up to `limit` items at once, in order, and appends them to
@@ -298,10 +307,17 @@ impl<T> PriorityQueue<T> {
     /// ```
     pub fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
         // Even items without a size are counted. Found out here, not under the lock.
-        match limit.min(usize::MAX - buffer.len()) {
-            0 => 0,
-            limit => self.monitor.pop_many(buffer, limit).unwrap_or(0),
+        let limit = limit.min(usize::MAX - buffer.len());
+        if limit == 0 {
+            return 0;
         }
+        // So that it need not grow under the lock, as a rule.
+        buffer.reserve(limit.min(64));
+        let taken = self.monitor.pop_many(limit, |Plain(item)| {
+            buffer.make_room();
+            buffer.push(item);
+        });
+        taken.unwrap_or(0)
     }
 
     /// Pops until the queue is closed and nothing can come any more, as
@@ -310,6 +326,11 @@ impl<T> PriorityQueue<T> {
     /// `std::iter::from_fn(|| queue.try_pop().ok())`.)
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
+    }
+
+    #[inline]
+    fn pop_one(&self, wait: Wait) -> Result<T, TryPopError> {
+        self.monitor.pop(wait).map(|Plain(item)| item)
     }
 
     // ----- leases -----------------------------------------------------------
@@ -338,7 +359,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// As for [`pop_timeout`](Self::pop_timeout).
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<'_, T>, PopTimeoutError> {
-        Ok(self.lease_waiting(Wait::timeout(timeout))?)
+        self.lease_waiting(Wait::timeout(timeout)).map_err(in_time)
     }
 
     /// Leases the most important item; blocks while nothing is ready, but not
@@ -348,7 +369,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// As for [`pop_deadline`](Self::pop_deadline).
     pub fn lease_deadline(&self, deadline: Instant) -> Result<Lease<'_, T>, PopTimeoutError> {
-        Ok(self.lease_waiting(Wait::Until(deadline))?)
+        self.lease_waiting(Wait::Until(deadline)).map_err(in_time)
     }
 
     #[inline]
@@ -393,7 +414,7 @@ impl<T> PriorityQueue<T> {
     #[must_use = "these are the items that nobody took"]
     pub fn abort(&self) -> Vec<T> {
         let leftover = self.monitor.abort();
-        leftover.into_entries().map(|entry| entry.item).collect()
+        leftover.into_entries().map(|entry| entry.item.0).collect()
     }
 
     /// A guard that closes the queue when dropped, so that a producer (or consumer) that
@@ -485,12 +506,11 @@ impl<T> fmt::Debug for PriorityQueue<T> {
     }
 }
 
-impl From<TryPopError> for PopTimeoutError {
-    fn from(why: TryPopError) -> Self {
-        match why {
-            TryPopError::Empty => Self::Timeout,
-            TryPopError::Closed => Self::Closed,
-        }
+/// What nothing says to somebody who has waited for it.
+fn in_time(why: TryPopError) -> PopTimeoutError {
+    match why {
+        TryPopError::Empty => PopTimeoutError::Timeout,
+        TryPopError::Closed => PopTimeoutError::Closed,
     }
 }
 

@@ -141,9 +141,10 @@ impl<P, R, E> Publisher<P, R, E> {
 
 impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
     fn aborted(&self, entry: Entry<Job<P>>) {
-        let (task, progress) = entry.item.into_task(entry.priority);
+        let (task, progress) = Job::into_task(entry);
+        let attempts = progress.map_or(0, |p| p.attempts);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);
-        self.failure(task, TaskError::Aborted, entry.returns, duration);
+        self.failure(task, TaskError::Aborted, attempts, duration);
     }
 }
 

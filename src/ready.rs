@@ -19,7 +19,7 @@ pub(crate) struct Ready<T> {
     levels: Levels<T>,
     /// That of the heap: while it is empty nothing else of it is touched.
     heap_top: Option<i32>,
-    heap: Heap<Entry<T>>,
+    heap: Heap<T>,
 }
 
 impl<T> Ready<T> {
@@ -62,35 +62,22 @@ impl<T> Ready<T> {
 
     #[inline(always)] // a call would pass the entry through memory
     fn put(&mut self, entry: Entry<T>) {
-        // Taken apart and built anew in each arm, so that each field is written straight
-        // to its place. Passed on whole, the entry would be written to the stack first,
-        // since `push_new` takes it from there, and read back too soon.
-        let Entry {
-            priority,
-            returns,
-            item,
-        } = entry;
-        match self.levels.place(priority) {
-            Some(place) => self.levels.push(place, returns, item),
-            None => self.push_new(priority, returns, item),
+        match self.levels.place(entry.priority) {
+            Some(place) => self.levels.push(place, entry.item),
+            None => self.put_new(entry),
         }
     }
 
     /// Puts an entry whose priority has no level.
     #[inline(never)]
-    fn push_new(&mut self, priority: i32, returns: u32, item: T) {
+    fn put_new(&mut self, entry: Entry<T>) {
         if self.heap_top.is_none() {
-            if let Some(place) = self.levels.add_level(priority) {
-                self.levels.push(place, returns, item);
+            if let Some(place) = self.levels.add_level(entry.priority) {
+                self.levels.push(place, entry.item);
                 return;
             }
         }
-        let entry = Entry {
-            priority,
-            returns,
-            item,
-        };
-        self.heap.push(priority, entry);
+        self.heap.push(entry);
         self.heap_top = self.heap.top();
     }
 
@@ -106,8 +93,8 @@ impl<T> Ready<T> {
         }
     }
 
-    /// Takes up to `limit` entries, one after the other.
-    pub(crate) fn pop_many(&mut self, limit: usize, mut each: impl FnMut(Entry<T>)) -> usize {
+    /// Takes up to `limit` items, one after the other.
+    pub(crate) fn pop_many(&mut self, limit: usize, mut each: impl FnMut(T)) -> usize {
         let mut taken = 0;
         while taken < limit {
             if self.levels.top() > self.heap_top {
@@ -116,7 +103,7 @@ impl<T> Ready<T> {
                 taken += run;
             } else if let Some(entry) = self.pop_from_heap() {
                 taken += 1;
-                each(entry);
+                each(entry.item);
             } else {
                 break;
             }
@@ -155,11 +142,7 @@ mod tests {
     use super::*;
 
     fn entry(priority: i32, item: u32) -> Entry<u32> {
-        Entry {
-            priority,
-            returns: item % 3,
-            item,
-        }
+        Entry { priority, item }
     }
 
     /// What the ready must do, written as plainly as can be.
@@ -234,9 +217,9 @@ mod tests {
                 } else if step == 1 {
                     let limit = priority.unsigned_abs() as usize % 20;
                     let mut taken = Vec::new();
-                    let count = ready.pop_many(limit, |entry| taken.push(entry));
+                    let count = ready.pop_many(limit, |item| taken.push(item));
                     prop_assert_eq!(count, taken.len());
-                    let expected = std::iter::from_fn(|| naive.pop()).take(limit);
+                    let expected = std::iter::from_fn(|| naive.pop()).take(limit).map(|entry| entry.item);
                     prop_assert!(taken.into_iter().eq(expected));
                 } else if step == 2 {
                     let count = priority.unsigned_abs() % 20;

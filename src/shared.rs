@@ -45,26 +45,25 @@ impl<P> Shared<P> {
     /// Asks for room for one task.
     #[inline]
     pub(crate) fn offer(&self, task: Task<P>, terms: Terms) -> Result<TaskId, SubmitError<P>> {
-        let (priority, name) = (task.priority, task.id.clone());
-        let job = Job::new(task);
-        match self.monitor.offer(priority, job, terms, Job::stamp) {
+        let name = task.id.clone();
+        match self.monitor.offer(Job::entry(task), terms) {
             // Not `unwrap_or`, which would put the id together in a place of its own
             // and copy it from there before it has arrived.
             Ok(number) => Ok(match name {
                 None => TaskId::Number(number),
                 Some(name) => name,
             }),
-            Err((why, job)) => Err(self.submit_error(why, job.into_task(priority).0)),
+            Err((why, entry)) => Err(self.submit_error(why, Job::into_task(entry).0)),
         }
     }
 
     /// Asks for room for tasks in order. Those that did not get in are left in `jobs`.
     pub(crate) fn offer_all(
         &self,
-        jobs: &mut impl ExactSizeIterator<Item = (i32, Job<P>)>,
+        jobs: &mut impl ExactSizeIterator<Item = Entry<Job<P>>>,
         terms: Terms,
     ) -> Result<(), NotAccepted> {
-        self.monitor.offer_all(jobs, terms, Job::stamp)
+        self.monitor.offer_all(jobs, terms)
     }
 
     pub(crate) fn submit_error<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {

@@ -15,9 +15,8 @@
 use std::mem;
 use std::time::Instant;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
-use crate::growth::Growth;
 use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::pace::Waited;
@@ -97,7 +96,7 @@ pub(crate) struct State<T, W> {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(mem::offset_of!(State<u8, u8>, ready) == 64 - 3 * size_of::<usize>());
 
-impl<T, W> State<T, W> {
+impl<T: Item, W> State<T, W> {
     /// A queue with room for `large` or more is a large one. `max_passes` threads
     /// in a row may go ahead of those who wait.
     pub(crate) fn new(capacity: usize, large: usize, max_passes: u32) -> Self {
@@ -177,22 +176,20 @@ impl<T, W> State<T, W> {
         }
     }
 
-    /// Accepts an item that has [`Admission::Open`], and returns its number, which
-    /// `stamp` tells it; the first gets 1. It comes after what is due by now.
+    /// Accepts an item that has [`Admission::Open`], and returns its number; the first gets
+    /// 1. It comes after what is due by now.
     #[inline]
     pub(crate) fn accept(
         &mut self,
-        priority: i32,
-        mut item: T,
+        mut entry: Entry<T>,
         door: Door,
         turn: Turn,
-        stamp: impl FnOnce(&mut T, u64),
         now: impl FnOnce() -> Instant,
     ) -> u64 {
         self.catch_up(now);
         self.accepted += 1;
-        stamp(&mut item, self.accepted);
-        self.ready.push(Entry::new(priority, item));
+        entry.item.accepted(self.accepted);
+        self.ready.push(entry);
         if door != Door::InsideUnbounded {
             self.sleepers.passed(Side::Space, turn);
         }
@@ -204,20 +201,18 @@ impl<T, W> State<T, W> {
     /// wait. Returns the number of the last.
     pub(crate) fn accept_many(
         &mut self,
-        items: &mut impl ExactSizeIterator<Item = (i32, T)>,
+        entries: &mut impl ExactSizeIterator<Item = Entry<T>>,
         turn: Turn,
-        stamp: impl Fn(&mut T, u64),
         now: impl FnOnce() -> Instant,
     ) -> u64 {
         self.catch_up(now);
         let room = self.room();
         let mut number = self.accepted;
-        self.ready
-            .push_many(items.take(room).map(|(priority, mut item)| {
-                number += 1;
-                stamp(&mut item, number);
-                Entry::new(priority, item)
-            }));
+        self.ready.push_many(entries.take(room).map(|mut entry| {
+            number += 1;
+            entry.item.accepted(number);
+            entry
+        }));
         self.accepted = number;
         self.sleepers.passed(Side::Space, turn);
         self.accepted
@@ -248,21 +243,12 @@ impl<T, W> State<T, W> {
     pub(crate) fn pop_many(
         &mut self,
         limit: usize,
-        buffer: &mut Vec<T>,
+        mut each: impl FnMut(T),
         turn: Turn,
         now: impl FnOnce() -> Instant,
     ) -> Result<usize, TryPopError> {
-        let first = self.pop(turn, now)?;
-        buffer.make_room();
-        buffer.push(first.item);
-        let mut retries = 0;
-        let others = self.ready.pop_many(limit - 1, |entry| {
-            retries += u64::from(entry.returns > 0);
-            buffer.make_room();
-            buffer.push(entry.item);
-        });
-        self.retries += retries;
-        Ok(1 + others)
+        each(self.pop(turn, now)?.item);
+        Ok(1 + self.ready.pop_many(limit - 1, each))
     }
 
     /// Settles a leased item, if there is one to settle, and takes the next on lease. If
@@ -286,6 +272,9 @@ impl<T, W> State<T, W> {
             Some(settled) => self.count(settled, 1),
             None => self.leased += 1,
         }
+        if entry.item.is_retry() {
+            self.retries += 1;
+        }
         Ok(entry)
     }
 
@@ -297,9 +286,6 @@ impl<T, W> State<T, W> {
             return None;
         }
         let entry = self.ready.pop()?;
-        if entry.returns > 0 {
-            self.retries += 1;
-        }
         self.sleepers.passed(Side::Work, turn);
         Some(entry)
     }
@@ -354,11 +340,10 @@ impl<T, W> State<T, W> {
 
     /// Puts a leased item back, to wait until it is due. Never refused for
     /// want of room; an aborted queue hands the item back, still leased.
-    pub(crate) fn put_back(&mut self, mut entry: Entry<T>, due: Due) -> Result<(), Entry<T>> {
+    pub(crate) fn put_back(&mut self, entry: Entry<T>, due: Due) -> Result<(), Entry<T>> {
         if self.phase == Phase::Aborted {
             return Err(entry);
         }
-        entry.returns = entry.returns.saturating_add(1);
         self.leased -= 1;
         self.waiting.push(due, entry);
         Ok(())

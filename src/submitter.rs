@@ -197,10 +197,7 @@ impl<P> Submitter<P> {
         I: IntoIterator,
         I::Item: Into<Task<P>>,
     {
-        let jobs = tasks.into_iter().map(|task| {
-            let task = task.into();
-            (task.priority, Job::new(task))
-        });
+        let jobs = tasks.into_iter().map(|task| Job::entry(task.into()));
         let mut chunks = Chunks::new(jobs);
         let mut accepted = 0;
         let mut dropped = Vec::new();
@@ -209,7 +206,7 @@ impl<P> Submitter<P> {
             let offered = self.shared.offer_all(&mut chunk, self.terms());
             accepted += size - chunk.len();
             let refused = chunk.len();
-            dropped.extend(chunk.map(|(priority, job)| job.into_task(priority).0));
+            dropped.extend(chunk.map(|entry| Job::into_task(entry).0));
             match offered {
                 Ok(()) => {}
                 Err(NotAccepted::Full) if self.drops() => self.warn_of_drops(refused),

@@ -87,10 +87,12 @@ where
 
     /// Runs a task until it is published (`Some`) or back on the shelf.
     fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Published> {
-        let mut number = entry.returns.saturating_add(1);
         let sequence = entry.item.number();
-        let (task, progress) = entry.item.into_task(entry.priority);
-        let started = progress.map_or(start, |p| p.started);
+        let (task, progress) = Job::into_task(entry);
+        let (mut number, started) = match progress {
+            None => (1, start),
+            Some(before) => (before.attempts.saturating_add(1), before.started),
+        };
         let retries = task.retries.unwrap_or(self.max_retries);
         loop {
             let attempt = Attempt::new(&self.shared, &task, number, retries);
@@ -100,25 +102,25 @@ where
                 Err(message) => TaskError::Panicked(message),
             };
             let ended = self.timestamp();
-            let progress = Progress { started, ended };
+            let progress = Progress {
+                attempts: number,
+                started,
+                ended,
+            };
             let due = match self.judge(&attempt, error, sequence) {
                 Ok(delay) => Due::after(sync::now(), delay),
-                Err(error) => return Some(self.fail(task, error, number, progress)),
+                Err(error) => return Some(self.fail(task, error, progress)),
             };
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
-                    let entry = Entry {
-                        priority: task.priority,
-                        returns: number - 1,
-                        item: Job::again(task, sequence, progress),
-                    };
+                    let entry = Job::again(task, sequence, progress);
                     let entry = self.shared.monitor.put_back(entry, due).err()?;
-                    let (task, _) = entry.item.into_task(entry.priority);
-                    return Some(self.fail(task, TaskError::Aborted, number, progress));
+                    let (task, _) = Job::into_task(entry);
+                    return Some(self.fail(task, TaskError::Aborted, progress));
                 }
                 RetryWaits::HoldWorker => {
                     if !self.shared.monitor.hold(due) {
-                        return Some(self.fail(task, TaskError::Aborted, number, progress));
+                        return Some(self.fail(task, TaskError::Aborted, progress));
                     }
                     number = number.saturating_add(1);
                 }
@@ -161,17 +163,11 @@ where
 
     /// Publishes a task that has failed for good.
     #[cold]
-    fn fail(
-        &self,
-        task: Task<P>,
-        error: TaskError<E>,
-        attempts: u32,
-        progress: Progress,
-    ) -> Published {
+    fn fail(&self, task: Task<P>, error: TaskError<E>, progress: Progress) -> Published {
         // Not the end of the last attempt: since then the backoff was asked, an error
         // dropped, and the log told.
         let ended = self.timestamp();
-        let duration = progress.duration();
+        let (attempts, duration) = (progress.attempts, progress.duration());
         self.published(
             self.publisher.failure(task, error, attempts, duration),
             ended,
@@ -184,7 +180,7 @@ where
         let task_id = task.id.expect(HAS_AN_ID);
         discard(task.payload);
         let ended = self.timestamp();
-        let duration = Progress { started, ended }.duration();
+        let duration = ended.saturating_duration_since(started);
         self.published(
             self.publisher.success(task_id, value, attempts, duration),
             ended,

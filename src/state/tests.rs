@@ -18,9 +18,38 @@ const LARGE_CAPACITY: usize = 4;
 const MAX_PASSES: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
 
+/// An item that knows whether it was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Thing {
+    number: u32,
+    is_retry: bool,
+}
+
+impl Thing {
+    fn new(number: u32) -> Self {
+        let is_retry = false;
+        Self { number, is_retry }
+    }
+
+    fn at(self, priority: i32) -> Entry<Self> {
+        let item = self;
+        Entry { priority, item }
+    }
+}
+
+impl Item for Thing {
+    fn accepted(&mut self, number: u64) {
+        self.number = self.number.max(number as u32);
+    }
+
+    fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+}
+
 /// A state whose sleepers are names, and a clock.
 struct Model {
-    state: State<u32, &'static str>,
+    state: State<Thing, &'static str>,
     now: Instant,
     /// Who has slept, with the ticket of which earlier sleep, and under which ticket.
     sleeps: Vec<(&'static str, Option<Ticket>, Ticket)>,
@@ -46,10 +75,11 @@ impl Model {
 
     fn accept_through(&mut self, door: Door, item: u32, turn: Turn) {
         let now = self.now;
-        self.state.accept(0, item, door, turn, |_, _| (), || now);
+        let entry = Thing::new(item).at(0);
+        self.state.accept(entry, door, turn, || now);
     }
 
-    fn abort(&mut self) -> Leftover<u32> {
+    fn abort(&mut self) -> Leftover<Thing> {
         let now = self.now;
         self.state.abort(|| now)
     }
@@ -58,7 +88,7 @@ impl Model {
         self.state.admission(Door::Outside, turn)
     }
 
-    fn take(&mut self, turn: Turn) -> Option<Entry<u32>> {
+    fn take(&mut self, turn: Turn) -> Option<Entry<Thing>> {
         self.state.next(None, turn, || self.now).ok()
     }
 
@@ -69,7 +99,8 @@ impl Model {
         )
     }
 
-    fn put_back(&mut self, entry: Entry<u32>, delay: Duration) {
+    fn put_back(&mut self, mut entry: Entry<Thing>, delay: Duration) {
+        entry.item.is_retry = true;
         let due = Due::after(self.now, delay);
         assert!(self.state.put_back(entry, due).is_ok());
     }
@@ -132,23 +163,8 @@ fn what_is_due_joins_the_back_of_its_line() {
     model.push(2);
     model.now += SECOND;
     let order = [(); 2].map(|()| model.take(Turn::Newcomer).unwrap());
-    assert_eq!(order.each_ref().map(|entry| entry.item), [2, 1]);
-    assert_eq!(order.map(|entry| entry.returns), [0, 1]);
+    assert_eq!(order.map(|entry| entry.item.number), [2, 1]);
     assert_eq!(model.state.snapshot().retries, 1);
-}
-
-#[test]
-fn what_has_come_back_more_often_than_can_be_counted_comes_back_all_the_same() {
-    let mut model = Model::new(8);
-    model.push(1);
-    let mut entry = model.take(Turn::Newcomer).unwrap();
-    entry.returns = u32::MAX - 1;
-    for _ in 0..3 {
-        model.put_back(entry, Duration::ZERO);
-        entry = model.take(Turn::Newcomer).unwrap();
-        assert_eq!(entry.returns, u32::MAX);
-    }
-    assert_eq!(model.state.snapshot().retries, 3);
 }
 
 #[test]
@@ -159,7 +175,7 @@ fn an_item_comes_after_what_is_due() {
     model.put_back(entry, SECOND);
     model.now += SECOND;
     model.push(2);
-    let order = [(); 2].map(|()| model.take(Turn::Newcomer).unwrap().item);
+    let order = [(); 2].map(|()| model.take(Turn::Newcomer).unwrap().item.number);
     assert_eq!(order, [1, 2]);
 }
 
@@ -171,11 +187,9 @@ fn a_batch_comes_after_what_is_due() {
     model.put_back(entry, SECOND);
     model.now += SECOND;
     let now = model.now;
-    let mut many = [(0, 2), (0, 3)].into_iter();
-    model
-        .state
-        .accept_many(&mut many, Turn::Newcomer, |_, _| (), || now);
-    let order = [(); 3].map(|()| model.take(Turn::Newcomer).unwrap().item);
+    let mut many = [2, 3].map(|number| Thing::new(number).at(0)).into_iter();
+    model.state.accept_many(&mut many, Turn::Newcomer, || now);
+    let order = [(); 3].map(|()| model.take(Turn::Newcomer).unwrap().item.number);
     assert_eq!(order, [1, 2, 3]);
 }
 
@@ -192,17 +206,21 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     let first = model.take(Turn::Newcomer).unwrap();
     // Before the items were put back.
     model.now = start - SECOND;
-    assert_eq!(model.take(Turn::Newcomer).unwrap().item, 2, "due is due");
+    assert_eq!(
+        model.take(Turn::Newcomer).unwrap().item.number,
+        2,
+        "due is due"
+    );
     model.put_back(first, SECOND);
     assert!(model.take(Turn::Newcomer).is_none());
     let (watcher, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
     assert_eq!(until, Some(start), "the earlier, though it came later");
     model.now = start;
     model.wake_up(Side::Work, watcher);
-    assert_eq!(model.take(Turn::Early).unwrap().item, 1);
+    assert_eq!(model.take(Turn::Early).unwrap().item.number, 1);
     assert!(model.take(Turn::Newcomer).is_none());
     model.now = start + 2 * SECOND;
-    assert_eq!(model.take(Turn::Newcomer).unwrap().item, 3);
+    assert_eq!(model.take(Turn::Newcomer).unwrap().item.number, 3);
 }
 
 #[test]
@@ -254,7 +272,10 @@ fn nothing_comes_back_to_an_aborted_queue() {
     let waiting = model.take(Turn::Newcomer).unwrap();
     model.put_back(waiting, SECOND);
     let leftover = model.abort();
-    let items: Vec<u32> = leftover.into_entries().map(|entry| entry.item).collect();
+    let items: Vec<u32> = leftover
+        .into_entries()
+        .map(|entry| entry.item.number)
+        .collect();
     assert_eq!(items, [3, 2], "the ready ones first");
     assert!(model.is_finished());
     assert!(model.state.put_back(leased, Due::Never).is_err());
@@ -280,7 +301,7 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
 }
 
 #[test]
-fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
+fn a_batch_is_taken_under_one_roof() {
     let mut model = Model::new(8);
     (0..2).for_each(|item| model.push(item));
     for delay in [SECOND, 2 * SECOND] {
@@ -289,16 +310,20 @@ fn a_batch_is_taken_under_one_roof_and_counts_its_retries() {
     }
     model.push(7);
     model.now += 2 * SECOND;
-    assert_eq!(model.take(Turn::Newcomer).map(|entry| entry.item), Some(7));
+    assert_eq!(
+        model.take(Turn::Newcomer).map(|entry| entry.item.number),
+        Some(7)
+    );
     model.push(8);
-    let (mut items, now) = (Vec::new(), model.now);
+    let (mut numbers, now) = (Vec::new(), model.now);
     for expected in [2, 1] {
-        let taken = model.state.pop_many(2, &mut items, Turn::Newcomer, || now);
+        let each = |item: Thing| numbers.push(item.number);
+        let taken = model.state.pop_many(2, each, Turn::Newcomer, || now);
         assert!(taken == Ok(expected));
     }
-    assert_eq!(items, [0, 1, 8]);
+    assert_eq!(numbers, [1, 2, 8]);
     let stats = model.state.snapshot();
-    assert_eq!((stats.running, stats.succeeded, stats.retries), (1, 3, 2));
+    assert_eq!((stats.running, stats.succeeded), (1, 3));
 }
 
 #[test]
@@ -308,7 +333,7 @@ fn a_lease_passes_from_what_is_settled_to_what_is_taken() {
     model.take(Turn::Newcomer);
     let now = model.now;
     let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
-    assert!(matches!(next(Settled::Failed), Ok(entry) if entry.item == 2));
+    assert!(matches!(next(Settled::Failed), Ok(entry) if entry.item.number == 2));
     let stats = model.state.snapshot();
     assert_eq!((stats.running, stats.failed, stats.succeeded), (1, 1, 0));
     let mut next = |done| model.state.next(Some(done), Turn::Newcomer, || now);
@@ -324,10 +349,12 @@ fn refusals_are_counted_and_use_up_no_number() {
     model.state.refuse(Refusal::Refused, 2);
     model.state.refuse(Refusal::Dropped, 3);
     model.take(Turn::Newcomer);
-    let stamp = |item: &mut u32, number| assert_eq!((*item, number), (2, 2));
     let (door, turn) = (Door::Outside, Turn::Newcomer);
-    let number = model.state.accept(0, 2, door, turn, stamp, Instant::now);
+    let entry = Thing::new(0).at(0);
+    let number = model.state.accept(entry, door, turn, Instant::now);
     assert_eq!(number, 2);
+    let taken = model.take(Turn::Newcomer).map(|entry| entry.item.number);
+    assert_eq!(taken, Some(2), "it was told");
     let stats = model.state.snapshot();
     assert_eq!((stats.accepted, stats.refused, stats.dropped), (2, 2, 3));
 }

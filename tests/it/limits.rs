@@ -368,9 +368,8 @@ fn a_queue_of_items_that_come_back_again_and_again_does_not_grow() {
         for _ in 0..4 {
             assert!(queue.push(0, live.one()).is_ok());
         }
-        for round in 0..5000_u32 {
+        for _ in 0..5000 {
             let lease = queue.lease().unwrap();
-            assert!(Lease::retries(&lease) <= round);
             assert!(Lease::retry_after(lease, Duration::ZERO).is_ok());
             assert_eq!((queue.len(), live.count()), (4, 4));
         }

@@ -29,13 +29,14 @@ fn options(capacity: usize, workers: usize) -> QueueOptions {
 fn retry_and_two_consumers(fault: Fault) {
     model_in_odd_worlds(Preemptions(4), 18_000).check(move || {
         let queue = Arc::new(PriorityQueue::new(1));
-        queue.push(0, 7).unwrap();
+        queue.push(0, 0).unwrap();
         let lease = Fragile::new(queue.lease().unwrap());
         let consumers = [(); 2].map(|()| {
             beside(&queue, |queue| {
                 let mut done = 0;
-                while let Some(lease) = queue.lease() {
-                    if Lease::retries(&lease) < 2 {
+                while let Some(mut lease) = queue.lease() {
+                    *lease += 1;
+                    if *lease < 2 {
                         Lease::retry_after(lease, SECOND).unwrap();
                     } else {
                         done += 1;

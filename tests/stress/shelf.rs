@@ -13,7 +13,8 @@ struct Item {
     key: u64,
     producer: u64,
     priority: i32,
-    came_back: bool,
+    /// How often.
+    came_back: u32,
     counted: Counted,
 }
 
@@ -63,7 +64,7 @@ impl<'a> Producer<'a> {
             key: (self.number << 32) | self.pushed,
             producer: self.number,
             priority: self.random.priority(),
-            came_back: false,
+            came_back: 0,
             counted: self.live.one(&mut self.random),
         }
     }
@@ -164,7 +165,7 @@ impl Consumer<'_> {
     }
 
     fn in_order(&mut self, item: &Item) {
-        if !item.came_back {
+        if item.came_back == 0 {
             let last = self.last.insert((item.producer, item.priority), item.key);
             assert!(
                 last.is_none_or(|last| last < item.key),
@@ -177,12 +178,11 @@ impl Consumer<'_> {
     fn work(&mut self, lease: Lease<'_, Item>) {
         let mut next = Some(lease);
         while let Some(mut lease) = next.take() {
-            assert_eq!(lease.came_back, Lease::retries(&lease) > 0);
             assert_eq!(lease.priority, Lease::priority(&lease));
-            let again = Lease::retries(&lease) < 3 && self.random.chance(50);
+            let again = lease.came_back < 3 && self.random.chance(50);
             if again {
                 self.in_order(&lease);
-                lease.came_back = true;
+                lease.came_back += 1;
                 let delay = self.random.micros(500);
                 if let Err(error) = Lease::retry_after(lease, delay) {
                     self.taken.push(error.into_inner().unpack());

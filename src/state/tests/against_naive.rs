@@ -27,7 +27,7 @@ enum Errand {
     Next(Settled),
     Offer(Vec<i32>, Door),
     Join,
-    Hold(Entry<u32>),
+    Hold(Entry<Thing>),
 }
 
 impl Errand {
@@ -64,17 +64,17 @@ struct Sleeper {
 }
 
 struct Machine {
-    state: State<u32, u32>,
+    state: State<Thing, u32>,
     now: Instant,
     /// As far as the clock has ever got.
     latest: Instant,
     capacity: usize,
     phase: Phase,
     /// In order of priority, then of arrival.
-    ready: Vec<Entry<u32>>,
+    ready: Vec<Entry<Thing>>,
     /// In order of due time, then of arrival.
-    waiting: Vec<(Due, Entry<u32>)>,
-    leased: Vec<Entry<u32>>,
+    waiting: Vec<(Due, Entry<Thing>)>,
+    leased: Vec<Entry<Thing>>,
     /// What the state should say of itself.
     books: Stats,
     /// Those asleep, each line in its order.
@@ -188,18 +188,22 @@ impl Machine {
                 self.leased.push(entry);
                 1
             }),
-            None => self.state.pop_many(limit, &mut items, turn, || now),
+            None => {
+                let each = |item| items.push(item);
+                self.state.pop_many(limit, each, turn, || now)
+            }
         };
         match taken {
             Ok(count) => {
                 self.admit(Work, thread);
                 assert_eq!(count, limit.min(self.ready.len()));
-                let expected: Vec<Entry<u32>> = self.ready.drain(..count).collect();
+                let expected: Vec<Entry<Thing>> = self.ready.drain(..count).collect();
                 assert!(items.iter().eq(expected.iter().map(|entry| &entry.item)));
-                let retries = expected.iter().filter(|entry| entry.returns > 0);
-                self.books.retries += retries.count() as u64;
                 match limit {
-                    1 => assert_eq!(self.leased.last(), expected.first()),
+                    1 => {
+                        assert_eq!(self.leased.last(), expected.first());
+                        self.books.retries += u64::from(expected[0].item.is_retry);
+                    }
                     _ => self.book(Settled::Succeeded, count),
                 }
                 None
@@ -264,26 +268,26 @@ impl Machine {
         let first = self.books.accepted + 1;
         self.books.accepted += fit.len() as u64;
 
-        let stamp = |stamped: &mut u32, number| *stamped = number as u32;
-        let mut items = priorities.iter().map(|priority| (*priority, 0));
+        let mut entries = priorities
+            .iter()
+            .map(|&priority| Thing::new(0).at(priority));
         let last = match priorities {
-            [priority] => self.state.accept(*priority, 0, door, turn, stamp, || now),
-            _ => self.state.accept_many(&mut items, turn, stamp, || now),
+            [priority] => {
+                let entry = Thing::new(0).at(*priority);
+                self.state.accept(entry, door, turn, || now)
+            }
+            _ => self.state.accept_many(&mut entries, turn, || now),
         };
         assert_eq!(last, self.books.accepted);
-        assert!(priorities.len() == 1 || items.len() == rest.len());
+        assert!(priorities.len() == 1 || entries.len() == rest.len());
 
         for (number, &priority) in (first..).zip(fit) {
-            self.make_ready(Entry {
-                priority,
-                returns: 0,
-                item: number as u32,
-            });
+            self.make_ready(Thing::new(number as u32).at(priority));
         }
         rest.len()
     }
 
-    fn hold(&mut self, entry: Entry<u32>, last: bool) -> Option<Errand> {
+    fn hold(&mut self, entry: Entry<Thing>, last: bool) -> Option<Errand> {
         assert_eq!(self.state.phase(), self.phase);
         if self.phase == Phase::Aborted {
             self.state.let_go(false);
@@ -482,12 +486,12 @@ impl Machine {
         self.look(errand, deadline, last, Turn::Newcomer, None);
     }
 
-    fn end_lease(&mut self, which: Which) -> Option<Entry<u32>> {
+    fn end_lease(&mut self, which: Which) -> Option<Entry<Thing>> {
         let place = which.checked_rem(self.leased.len())?;
         Some(self.leased.remove(place))
     }
 
-    fn settle(&mut self, entries: &[Entry<u32>], outcome: Settled) {
+    fn settle(&mut self, entries: &[Entry<Thing>], outcome: Settled) {
         self.state.settle(outcome, entries.len());
         self.book(outcome, entries.len());
     }
@@ -503,14 +507,14 @@ impl Machine {
         } += count;
     }
 
-    fn put_back(&mut self, mut entry: Entry<u32>, due: Due) {
+    fn put_back(&mut self, mut entry: Entry<Thing>, due: Due) {
+        entry.item.is_retry = true;
         let answer = self.state.put_back(entry.clone(), due);
         if self.phase == Phase::Aborted {
             assert_eq!(answer, Err(entry.clone()));
             self.leased.push(entry);
         } else {
             assert_eq!(answer, Ok(()));
-            entry.returns += 1;
             self.waiting.push((due, entry));
             self.waiting.sort_by_key(|(due, _)| *due);
         }

@@ -78,7 +78,6 @@ struct Item(u32, Rc<()>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     priority: i32,
-    retries: u32,
     number: u32,
 }
 
@@ -111,7 +110,6 @@ impl Naive {
         self.pushed += 1;
         self.make_ready(Entry {
             priority,
-            retries: 0,
             number: self.pushed,
         });
         self.pushed
@@ -141,8 +139,7 @@ impl Naive {
         (!self.ready.is_empty()).then(|| self.ready.remove(0))
     }
 
-    fn put_back(&mut self, mut entry: Entry, delay: Delay) {
-        entry.retries += 1;
+    fn put_back(&mut self, entry: Entry, delay: Delay) {
         self.waiting.push((delay, entry));
         self.waiting.sort_by_key(|(delay, _)| *delay);
     }
@@ -310,7 +307,6 @@ impl<'a> Run<'a> {
             (Ok(lease), Some(entry)) => {
                 assert_eq!(lease.0, entry.number);
                 assert_eq!(Lease::priority(&lease), entry.priority);
-                assert_eq!(Lease::retries(&lease), entry.retries);
                 self.naive.leased += 1;
                 self.leases.push((lease, entry));
             }

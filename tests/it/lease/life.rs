@@ -1,5 +1,6 @@
 //! What a lease is, how it ends, and how it goes over into the next.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,16 +23,14 @@ fn a_lease_derefs_to_its_item() {
 }
 
 #[test]
-fn a_lease_knows_its_priority_and_its_retries() {
+fn a_lease_keeps_its_priority_and_what_was_changed_in_its_item() {
     within_seconds(|| {
         let queue = PriorityQueue::new(4);
-        assert_eq!(queue.push(-7, 'a'), Ok(()));
+        assert_eq!(queue.push(-7, 0), Ok(()));
         for retries in 0..3 {
-            let lease = queue.lease().unwrap();
-            assert_eq!(
-                (Lease::priority(&lease), Lease::retries(&lease)),
-                (-7, retries)
-            );
+            let mut lease = queue.lease().unwrap();
+            assert_eq!((Lease::priority(&lease), *lease), (-7, retries));
+            *lease += 1;
             assert_eq!(Lease::retry_after(lease, Duration::ZERO), Ok(()));
         }
     });
@@ -241,17 +240,20 @@ fn two_workers_that_go_from_lease_to_lease_both_end_after_close() {
     });
 }
 
+/// A number, and whether it has gone back.
+type Once = (u32, bool);
+
 #[test]
 fn two_workers_that_put_back_everything_once_both_end_after_close() {
     within_seconds(|| {
         for _ in 0..30 {
-            let queue = PriorityQueue::new(4);
+            let queue = PriorityQueue::<Once>::new(4);
             let settled = thread::scope(|scope| {
                 let workers = [(); 2].map(|()| {
                     scope.spawn(|| {
                         let mut settled = 0;
-                        while let Some(lease) = queue.lease() {
-                            if Lease::retries(&lease) == 0 {
+                        while let Some(mut lease) = queue.lease() {
+                            if !mem::replace(&mut lease.1, true) {
                                 assert_eq!(Lease::retry_after(lease, ms(1)), Ok(()));
                             } else {
                                 settled += 1;
@@ -260,7 +262,7 @@ fn two_workers_that_put_back_everything_once_both_end_after_close() {
                         settled
                     })
                 });
-                assert_eq!(queue.push_all((0..20).map(|n| (0, n))), Ok(20));
+                assert_eq!(queue.push_all((0..20).map(|n| (0, (n, false)))), Ok(20));
                 queue.close();
                 workers
                     .into_iter()
@@ -275,16 +277,16 @@ fn two_workers_that_put_back_everything_once_both_end_after_close() {
 /// Fills a batch of up to four leases and deals with it: every third item goes
 /// back once, and one of them for longer, so that both workers sleep before it
 /// comes. Returns how many were done with.
-fn work_through_a_batch<'a>(queue: &'a PriorityQueue<u32>, first: Lease<'a, u32>) -> usize {
+fn work_through_a_batch<'a>(queue: &'a PriorityQueue<Once>, first: Lease<'a, Once>) -> usize {
     let mut batch = vec![first];
     while batch.len() < 4 {
         let Ok(lease) = queue.try_lease() else { break };
         batch.push(lease);
     }
     let mut done = 0;
-    for lease in batch {
-        if *lease % 3 == 0 && Lease::retries(&lease) == 0 {
-            let delay = if *lease == 0 { ms(5) } else { ms(1) };
+    for mut lease in batch {
+        if lease.0 % 3 == 0 && !mem::replace(&mut lease.1, true) {
+            let delay = if lease.0 == 0 { ms(5) } else { ms(1) };
             assert_eq!(Lease::retry_after(lease, delay), Ok(()));
         } else {
             done += 1;
@@ -308,7 +310,7 @@ fn two_workers_that_lease_in_batches_both_end_after_close() {
                         done
                     })
                 });
-                assert_eq!(queue.push_all((0..50).map(|n| (0, n))), Ok(50));
+                assert_eq!(queue.push_all((0..50).map(|n| (0, (n, false)))), Ok(50));
                 queue.close();
                 workers
                     .into_iter()

@@ -71,7 +71,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn make_ready(&mut self, entry: Entry<u32>) {
+    pub(super) fn make_ready(&mut self, entry: Entry<Thing>) {
         self.ready.push(entry);
         self.ready.sort_by_key(|entry| Reverse(entry.priority));
     }
