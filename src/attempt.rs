@@ -250,11 +250,7 @@ impl<'a, P> Attempt<'a, P> {
     }
 
     fn submit_through(&self, door: Door, task: Task<P>) -> Result<TaskId, SubmitError<P>> {
-        let terms = Terms {
-            door,
-            ..Terms::outside(Wait::No)
-        };
-        self.shared.offer(task, terms)
+        self.shared.offer(task, Terms::new(door, Wait::No))
     }
 }
 

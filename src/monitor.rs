@@ -19,7 +19,7 @@ use crate::leftover::Leftover;
 use crate::line::{Ticket, Turn};
 use crate::parker::Parker;
 use crate::sleepers::Side;
-use crate::state::{Admission, Door, Phase, Refusal, State};
+use crate::state::{Admission, Door, Look, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
 use crate::sync::{self, Lock, LockGuard, Looks, thread, thread::ThreadId};
 use crate::waiting::Due;
@@ -54,6 +54,14 @@ impl Wait {
         }
     }
 
+    #[inline]
+    fn first_look(self) -> Look {
+        Look {
+            turn: Turn::Newcomer,
+            last: matches!(self, Self::No),
+        }
+    }
+
     fn is_over(self) -> bool {
         match self {
             Self::No => true,
@@ -69,14 +77,6 @@ impl From<Due> for Wait {
     }
 }
 
-/// One look at the state.
-#[derive(Debug, Clone, Copy)]
-struct Look {
-    turn: Turn,
-    /// There will be no other.
-    last: bool,
-}
-
 /// How an item asks to be let in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
@@ -88,8 +88,12 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn outside(wait: Wait) -> Self {
+        Self::new(Door::Outside, wait)
+    }
+
+    pub(crate) fn new(door: Door, wait: Wait) -> Self {
         Self {
-            door: Door::Outside,
+            door,
             wait,
             when_full: Refusal::Refused,
         }
@@ -181,10 +185,7 @@ impl<T: Item> Monitor<T> {
         wait: Wait,
         mut look: impl FnMut(&mut State<T, Waker>, Look) -> Option<R>,
     ) -> Option<R> {
-        let first = Look {
-            turn: Turn::Newcomer,
-            last: matches!(wait, Wait::No),
-        };
+        let first = wait.first_look();
         let answer = look(&mut state, first);
         if answer.is_none() && !first.last {
             return self.wait_longer(state, side, wait, look);
@@ -276,10 +277,10 @@ impl<T: Item> Monitor<T> {
         entry: Entry<T>,
         terms: Terms,
     ) -> Result<u64, (NotAccepted, Entry<T>)> {
-        let (door, turn) = (terms.door, Turn::Newcomer);
+        let (door, look) = (terms.door, terms.wait.first_look());
         let mut state = self.state.lock();
-        if state.admission(door, turn) == Admission::Open {
-            let number = state.accept(entry, door, turn, sync::now);
+        if state.admission(door, look) == Admission::Open {
+            let number = state.accept(entry, door, look.turn, sync::now);
             Self::unlock(state);
             return Ok(number);
         }
@@ -334,17 +335,7 @@ impl<T: Item> Monitor<T> {
                 && self.is_own_worker()
         };
         let answer = self.wait_for(state, Side::Space, terms.wait, |state, look| {
-            let holds_back = match look.turn {
-                // A submitter that came for every single slot would contend with the
-                // consumers for the lock on every item.
-                Turn::Again => !state.has_much_room(),
-                Turn::Behind => true,
-                _ => false,
-            };
-            if holds_back && !look.last && state.phase() == Phase::Open {
-                return None;
-            }
-            let why = match state.admission(terms.door, look.turn) {
+            let why = match state.admission(terms.door, look) {
                 // From outside: what the doors inside let in is in by now.
                 Admission::Open => {
                     return Some(Ok(state.accept_many(entries, look.turn, sync::now)));
@@ -458,19 +449,8 @@ impl<T: Item> Monitor<T> {
     /// Sits out a delay with a leased item in hand. Whether it is time for the next
     /// attempt; otherwise the queue was aborted.
     pub(crate) fn hold(&self, due: Due) -> bool {
-        let answer = self.wait_for(self.state.lock(), Side::Delay, due.into(), |state, look| {
-            if look.turn == Turn::Newcomer {
-                state.hold();
-            }
-            let is_due = match state.phase() {
-                Phase::Aborted => false,
-                _ if look.last => true,
-                _ => return None,
-            };
-            state.let_go(is_due);
-            Some(is_due)
-        });
-        answer.expect(ANSWERS_AT_LAST)
+        self.wait_for(self.state.lock(), Side::Delay, due.into(), State::hold)
+            .expect(ANSWERS_AT_LAST)
     }
 
     // ----- the end ----------------------------------------------------------

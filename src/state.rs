@@ -26,6 +26,14 @@ use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
 use crate::wakes::Wakes;
 
+/// One look at the state, by a thread that will wait if it does not find what it wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) turn: Turn,
+    /// There will be no other.
+    pub(crate) last: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Accepts items from outside.
@@ -144,7 +152,7 @@ impl<T: Item, W> State<T, W> {
 
     /// Whether there is so much room that a patient submitter is worth waking.
     #[inline]
-    pub(crate) fn has_much_room(&self) -> bool {
+    fn has_much_room(&self) -> bool {
         self.sleepers.patience().is_much(self.room())
     }
 
@@ -167,12 +175,26 @@ impl<T: Item, W> State<T, W> {
     // ----- in ---------------------------------------------------------------
 
     #[inline]
-    pub(crate) fn admission(&mut self, door: Door, turn: Turn) -> Admission {
+    pub(crate) fn admission(&mut self, door: Door, look: Look) -> Admission {
         match (self.phase, door) {
             (Phase::Aborted, _) | (Phase::Closed, Door::Outside) => Admission::Closed,
             (_, Door::InsideUnbounded) => Admission::Open,
-            _ if self.has_room() && self.sleepers.lets_pass(Side::Space, turn) => Admission::Open,
+            _ if !self.has_room() || self.holds_back(look) => Admission::Full,
+            _ if self.sleepers.lets_pass(Side::Space, look.turn) => Admission::Open,
             _ => Admission::Full,
+        }
+    }
+
+    /// Whether a submitter leaves the room that there is alone for now.
+    #[inline]
+    fn holds_back(&self, look: Look) -> bool {
+        match look.turn {
+            _ if look.last => false,
+            // If it came for every single slot it would contend with the consumers for the
+            // lock on every item.
+            Turn::Again => !self.has_much_room(),
+            Turn::Behind => true,
+            Turn::Newcomer | Turn::Called | Turn::Early => false,
         }
     }
 
@@ -349,15 +371,20 @@ impl<T: Item, W> State<T, W> {
         Ok(())
     }
 
-    /// A leased item begins to wait in its worker's hands.
-    pub(crate) fn hold(&mut self) {
-        self.delayed += 1;
-    }
-
-    /// The wait is over, and the next attempt begins if it is time for it.
-    pub(crate) fn let_go(&mut self, is_due: bool) {
+    /// A worker waits out a delay with a leased item in its hands. In the end, whether it
+    /// is time for the next attempt; otherwise the queue was aborted.
+    pub(crate) fn hold(&mut self, look: Look) -> Option<bool> {
+        if look.turn == Turn::Newcomer {
+            self.delayed += 1;
+        }
+        let is_due = match self.phase {
+            Phase::Aborted => false,
+            Phase::Open | Phase::Closed if look.last => true,
+            Phase::Open | Phase::Closed => return None,
+        };
         self.delayed -= 1;
         self.retries += u64::from(is_due);
+        Some(is_due)
     }
 
     // ----- the end ----------------------------------------------------------
@@ -422,7 +449,6 @@ impl<T: Item, W> State<T, W> {
     /// [anybody sleeps](Self::has_sleepers). Those who wait for the end of something are
     /// not looked at before it.
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
-        self.check_books();
         if !self.sleepers.wait_in_turn() && !self.is_idle() && self.phase != Phase::Aborted {
             return None;
         }

@@ -18,6 +18,11 @@ const LARGE_CAPACITY: usize = 4;
 const MAX_PASSES: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A look that may be followed by others.
+fn look(turn: Turn) -> Look {
+    Look { turn, last: false }
+}
+
 /// An item that knows whether it was put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Thing {
@@ -85,7 +90,7 @@ impl Model {
     }
 
     fn admission(&mut self, turn: Turn) -> Admission {
-        self.state.admission(Door::Outside, turn)
+        self.state.admission(Door::Outside, look(turn))
     }
 
     fn take(&mut self, turn: Turn) -> Option<Entry<Thing>> {
@@ -248,7 +253,7 @@ fn the_doors_differ_in_what_they_ask_for() {
     let mut model = Model::new(1);
     let ask = |model: &mut Model| {
         [Door::Outside, Door::Inside, Door::InsideUnbounded]
-            .map(|door| model.state.admission(door, Turn::Newcomer))
+            .map(|door| model.state.admission(door, look(Turn::Newcomer)))
     };
     use Admission::{Closed, Full, Open};
     assert_eq!(ask(&mut model), [Open, Open, Open]);
@@ -289,7 +294,7 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     let mut model = Model::new(1);
     model.push(1);
     model.take(Turn::Newcomer);
-    model.state.hold();
+    assert_eq!(model.state.hold(look(Turn::Newcomer)), None);
     let stats = model.state.snapshot();
     assert_eq!((stats.waiting, stats.running), (1, 0));
     assert_eq!(model.admission(Turn::Newcomer), Admission::Full);
@@ -298,6 +303,8 @@ fn a_held_item_waits_takes_up_room_and_ends_with_the_queue() {
     assert!(model.woken().is_empty(), "a close does not end the delay");
     assert_eq!(model.abort().len(), 0);
     assert_eq!(model.woken(), ["worker"]);
+    assert_eq!(model.state.hold(look(Turn::Called)), Some(false));
+    assert_eq!(model.state.snapshot().retries, 0);
 }
 
 #[test]

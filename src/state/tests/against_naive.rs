@@ -145,7 +145,7 @@ impl Machine {
                 assert_eq!(self.state.is_idle(), self.is_idle());
                 (turn != Turn::Called && !self.is_idle()).then_some(Errand::Join)
             }
-            Errand::Hold(entry) => self.hold(entry, last),
+            Errand::Hold(entry) => self.hold(entry, Look { turn, last }),
         };
         if let (Some(errand), false) = (unmet, last) {
             self.fall_asleep(errand, deadline, who);
@@ -230,11 +230,9 @@ impl Machine {
         last: bool,
         thread: u32,
     ) -> Offered {
-        if turn == Turn::Behind && !last && self.phase == Phase::Open {
-            return Offered::Nothing; // the monitor holds it back
-        }
-        let admission = self.state.admission(door, turn);
-        self.check_admission(admission, door, turn);
+        let look = Look { turn, last };
+        let admission = self.state.admission(door, look);
+        self.check_admission(admission, door, look);
         match admission {
             Admission::Open => {
                 if door != Door::InsideUnbounded {
@@ -287,16 +285,16 @@ impl Machine {
         rest.len()
     }
 
-    fn hold(&mut self, entry: Entry<Thing>, last: bool) -> Option<Errand> {
-        assert_eq!(self.state.phase(), self.phase);
-        if self.phase == Phase::Aborted {
-            self.state.let_go(false);
-        } else if last {
-            self.state.let_go(true);
-            self.books.retries += 1;
-        } else {
+    fn hold(&mut self, entry: Entry<Thing>, look: Look) -> Option<Errand> {
+        let expected = match self.phase {
+            Phase::Aborted => Some(false),
+            _ => look.last.then_some(true),
+        };
+        assert_eq!(self.state.hold(look), expected);
+        let Some(is_due) = expected else {
             return Some(Errand::Hold(entry));
-        }
+        };
+        self.books.retries += u64::from(is_due);
         self.leased.push(entry);
         None
     }
@@ -400,13 +398,9 @@ impl Machine {
                 }
                 self.begin(Errand::Offer(priorities, door), wait);
             }
-            Step::HoldBack(priority) => {
-                assert_eq!(self.state.has_much_room(), self.has_much_room());
-                if self.phase == Phase::Open && !self.has_much_room() {
-                    let errand = Errand::Offer(vec![priority], Door::Outside);
-                    self.fall_asleep(errand, None, None);
-                    self.wake();
-                }
+            Step::LookAgain(priority) => {
+                let errand = Errand::Offer(vec![priority], Door::Outside);
+                self.look(errand, None, false, Turn::Again, None);
             }
             Step::Take(limit, wait) => self.begin(Errand::Take(limit), wait),
             Step::Join(wait) => self.begin(Errand::Join, wait),
@@ -431,7 +425,6 @@ impl Machine {
             Step::Hold(which, delay) => {
                 let due = self.instant(delay);
                 if let Some(entry) = self.end_lease(which) {
-                    self.state.hold();
                     let is_due = due <= Due::At(self.now);
                     self.look(
                         Errand::Hold(entry),

@@ -81,7 +81,10 @@ fn what_handlers_add_beyond_the_capacity_passes_nobody() {
     model.sleep(Side::Space, "blocked");
     for item in 0..2 * MAX_PASSES {
         let door = Door::InsideUnbounded;
-        assert_eq!(model.state.admission(door, Turn::Newcomer), Admission::Open);
+        assert_eq!(
+            model.state.admission(door, look(Turn::Newcomer)),
+            Admission::Open
+        );
         model.accept_through(door, item, Turn::Newcomer);
     }
     while model.take(Turn::Newcomer).is_some() {}

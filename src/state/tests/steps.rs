@@ -26,9 +26,9 @@ pub(super) type Which = usize;
 pub(super) enum Step {
     /// As many items as there are priorities.
     Offer(Vec<i32>, Door, Wait),
-    /// A submitter that found no room has looked again, and lies down unless there is
-    /// much by now.
-    HoldBack(i32),
+    /// A submitter that found no room looks again, and lies down unless there is much by
+    /// now.
+    LookAgain(i32),
     /// So many items, of those that are there at once.
     Take(usize, Wait),
     Settle(Which, Settled),
@@ -79,7 +79,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         60 => (priorities, door, wait()).prop_map(|(p, d, w)| Step::Offer(p, d, w)),
-        20 => (-1..2).prop_map(Step::HoldBack),
+        20 => (-1..2).prop_map(Step::LookAgain),
         60 => (limit, wait()).prop_map(|(l, w)| Step::Take(l, w)),
         30 => (any::<Which>(), outcome.clone()).prop_map(|(w, o)| Step::Settle(w, o)),
         30 => (any::<Which>(), outcome, wait()).prop_map(|(w, o, p)| Step::Next(w, o, p)),

@@ -212,7 +212,7 @@ fn an_abort_calls_everybody_out_of_a_delay() {
     for (item, worker) in [(1, "first"), (2, "second")] {
         model.push(item);
         model.take(Turn::Newcomer);
-        model.state.hold();
+        model.state.hold(look(Turn::Newcomer));
         model.sleep(Side::Delay, worker);
     }
     assert!(model.woken().is_empty());

@@ -81,7 +81,7 @@ impl Machine {
         Due::after(self.now, delay)
     }
 
-    pub(super) fn check_admission(&self, admission: Admission, door: Door, turn: Turn) {
+    pub(super) fn check_admission(&self, admission: Admission, door: Door, look: Look) {
         let is_closed = match self.phase {
             Phase::Open => false,
             Phase::Closed => door == Door::Outside,
@@ -90,9 +90,14 @@ impl Machine {
         assert_eq!(admission == Admission::Closed, is_closed);
         let is_unbounded = door == Door::InsideUnbounded;
         let has_room = is_unbounded || self.len() < self.capacity;
-        let is_promised = !is_unbounded && turn != Turn::Called && self.is_waited_in(Space);
-        assert!(admission != Admission::Open || has_room);
-        assert!(admission != Admission::Full || !has_room || is_promised);
+        let holds_back = match look.turn {
+            _ if look.last || is_unbounded => false,
+            Turn::Again => !self.has_much_room(),
+            turn => turn == Turn::Behind,
+        };
+        let is_promised = !is_unbounded && look.turn != Turn::Called && self.is_waited_in(Space);
+        assert!(admission != Admission::Open || has_room && !holds_back);
+        assert!(admission != Admission::Full || !has_room || holds_back || is_promised);
     }
 
     pub(super) fn check(&mut self) {
