@@ -81,7 +81,8 @@ impl<'a, P> Attempt<'a, P> {
         self.mark.get()
     }
 
-    /// The id that `submit` returned for the task.
+    /// The id that `submit` returned for the task. ([`Task::id`] is an `Option`, for a task
+    /// need not have one before it is accepted.)
     pub fn id(&self) -> &TaskId {
         self.task.accepted_id()
     }

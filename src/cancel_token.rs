@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use crate::sync::AtomicBool;
 
 /// A flag for the helper threads of a handler, and for producers: whether the queue has
-/// been cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token) and
-/// [`Submitter::cancel_token`](crate::Submitter::cancel_token) create one. Cheap to clone;
+/// been cancelled. [`Attempt::cancel_token`](crate::Attempt::cancel_token),
+/// [`Submitter::cancel_token`](crate::Submitter::cancel_token) and
+/// [`TaskQueue::cancel_token`](crate::TaskQueue::cancel_token) create one. Cheap to clone;
 /// clones share the flag.
 #[derive(Debug, Clone)]
 pub struct CancelToken {

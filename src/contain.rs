@@ -1,6 +1,7 @@
-//! Every call into code of the user's: handlers, custom backoffs, destructors and
-//! loggers may panic, and none of that reaches a worker or its books. (Iterators
-//! have a door of their own, in [`chunks`](crate::chunks).)
+//! Every call that a worker, a canceller or a dropped task queue makes into code of the
+//! user's: handlers, custom backoffs, destructors and loggers may panic, and none of that
+//! reaches the thread or the books. (Iterators have a door of their own, in
+//! [`chunks`](crate::chunks). A lease, or a bare queue, drops its items as a `Vec` does.)
 
 use std::any::Any;
 use std::mem;

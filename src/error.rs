@@ -265,6 +265,9 @@ impl<P> fmt::Debug for SubmitAllError<P> {
 // ----- the priority queue -------------------------------------------------------
 
 /// The queue was closed; here is the item.
+///
+/// Like all errors that hold an item, it fits a `Box<dyn Error + Send + Sync>` only if the
+/// item is `Send` and `Sync`.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("queue is closed")]
 pub struct PushError<T>(pub T);

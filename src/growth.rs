@@ -1,9 +1,9 @@
 //! Buffers that grow while the lock is held.
 //!
-//! A buffer that cannot have the memory that it needs ends the process. Where addresses are
-//! short it may panic before that, because no buffer can be larger than `isize::MAX` bytes;
-//! the panic would leave the books with an item that is gone. So that ends the process, too.
-//! Where they are not short the memory is used up long before.
+//! No buffer can be larger than `isize::MAX` bytes. Where addresses are short that is within
+//! reach, and a buffer that would become larger panics; under the lock that would leave the
+//! books with an item that is gone. So it ends the process there, as a failed allocation does
+//! everywhere. Where addresses are long the memory is used up long before.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::collections::VecDeque;
@@ -11,13 +11,13 @@ use std::collections::VecDeque;
 const ADDRESSES_ARE_SHORT: bool = size_of::<usize>() < size_of::<u64>();
 
 pub(crate) trait Growth {
-    /// To be called before an item is put in.
-    fn make_room(&mut self);
+    /// Makes sure of room for one more item.
+    fn reserve_one(&mut self);
 }
 
 impl<T> Growth for Vec<T> {
     #[inline]
-    fn make_room(&mut self) {
+    fn reserve_one(&mut self) {
         if ADDRESSES_ARE_SHORT && self.try_reserve(1).is_err() {
             handle_alloc_error(Layout::new::<T>());
         }
@@ -26,7 +26,7 @@ impl<T> Growth for Vec<T> {
 
 impl<T> Growth for VecDeque<T> {
     #[inline]
-    fn make_room(&mut self) {
+    fn reserve_one(&mut self) {
         if ADDRESSES_ARE_SHORT && self.try_reserve(1).is_err() {
             handle_alloc_error(Layout::new::<T>());
         }

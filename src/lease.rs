@@ -27,7 +27,8 @@ use crate::waiting::Due;
 ///
 /// A leased item may come back with [`retry_after`](Self::retry_after), so a closed queue
 /// is not finished while there are leases, and a thread that holds one must not block on
-/// that queue (`pop`, `lease`, `join`). [`next`](Self::next) trades one lease for another.
+/// that queue (`push` while it is full, `pop`, `lease`, `join`). [`next`](Self::next) trades
+/// one lease for another.
 ///
 /// # Examples
 ///

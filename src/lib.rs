@@ -44,7 +44,8 @@
 //!   of a thread-local cannot be contained: it aborts the process. A `std::sync::Mutex`
 //!   held by a panicking handler is poisoned for later attempts.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in a busy one
-//!   looks again for some tens of microseconds, and then sleeps.
+//!   looks again for some tens of microseconds, and then sleeps. (At capacities of 256 or
+//!   more one blocked submitter may wake after a millisecond, once, to look for room.)
 //! - No thread outlives `drain`, `abort` or drop, except when a queue is dropped
 //!   on one of its own workers.
 //!
@@ -53,7 +54,7 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
-//! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received yet, or on its own worker |
+//! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received, or on its own worker |
 //! | debug | an attempt failed and is to be retried, and after what delay |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its

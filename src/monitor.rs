@@ -241,8 +241,8 @@ impl<T: Item> Monitor<T> {
     }
 
     /// Sleeps until called, or until an instant that the state sets, `deadline` at the
-    /// latest. Which of them it was the state says and not the sleep, for a call may come
-    /// between that instant and the lock. `earlier` is the ticket of the caller's last sleep
+    /// latest. Why the sleep ended does not matter: a call may come after that instant and
+    /// before the lock, so the state says whether this thread was called. `earlier` is the ticket of the caller's last sleep
     /// for this, if there was one.
     fn sleep<'a>(
         &'a self,

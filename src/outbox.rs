@@ -26,8 +26,7 @@ pub(crate) struct Contents<T> {
 }
 
 impl<T> Contents<T> {
-    /// Where results are kept, if this is where they go. There will be none again once
-    /// there is none.
+    /// Where results are kept. Once they go elsewhere they never go to a list again.
     #[inline]
     pub(crate) fn list(&mut self) -> Option<&mut Vec<T>> {
         match &mut self.sink {

@@ -43,12 +43,12 @@ impl Pace {
     /// Learns from a look that came after so many pauses since the wait began, as many of
     /// them in vain, and that has found so many items, or so much room.
     ///
-    /// | what the other side has done | the look came early |
-    /// | --- | --- |
-    /// | a part | if it is at it: no slower than an item in eight pauses |
-    /// | all | if the look before it found nothing, unless that was long ago |
+    /// - Part of what the queue holds: the other side was interrupted. The look came early if
+    ///   that side was at it, no slower than an item in eight pauses; otherwise it is slow,
+    ///   and has to be watched more closely.
+    /// - All of it: the other side had finished. The look came late, unless one shortly before
+    ///   had found nothing.
     ///
-    /// Otherwise it came late, or the other side is slow and has to be watched more closely.
     /// Of about thirty looks one comes early, for that costs more than to come late.
     pub(crate) fn learn(
         &mut self,

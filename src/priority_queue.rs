@@ -314,7 +314,7 @@ impl<T> PriorityQueue<T> {
         // So that it need not grow under the lock, as a rule.
         buffer.reserve(limit.min(64));
         let taken = self.monitor.pop_many(limit, |Plain(item)| {
-            buffer.make_room();
+            buffer.reserve_one();
             buffer.push(item);
         });
         taken.unwrap_or(0)

@@ -114,7 +114,7 @@ impl<P, R, E> Publisher<P, R, E> {
         // the lock.
         let mut contents = self.outbox.lock();
         if let Some(list) = contents.list() {
-            list.make_room();
+            list.reserve_one();
             return list.push(result);
         }
         drop(contents);
@@ -193,7 +193,7 @@ pub(crate) fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
     if count > 0 {
         report!(
             warn,
-            "a queue was dropped with results nobody took: {count} \
+            "a queue was dropped with results not received: {count} \
              (of tasks that failed or were aborted: {failed})"
         );
     }

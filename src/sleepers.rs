@@ -69,9 +69,8 @@ pub(crate) struct Sleepers<W> {
     /// A bit for each line that is waited in, or was until all were called out of it. The
     /// other lines need not be looked at.
     occupied: u8,
-    /// For work and for space, a hint whether to look again for a while before a sleep.
-    /// True once a thread got through that had not slept; after a sleep, whether the
-    /// thread was called, and soon.
+    /// For work and for space, a hint whether to look again for a while before a sleep: the
+    /// last thread here got through without one, or was called out of a short one.
     busy: [bool; 2],
     /// For the same two, how long they stay away between two looks.
     paces: [Pace; 2],

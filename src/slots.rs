@@ -38,7 +38,7 @@ impl<T> Slots<T> {
                 }
             }
             None => {
-                self.slots.make_room();
+                self.slots.reserve_one();
                 self.slots.push(Slot::Item(item));
                 self.free = self.slots.len();
             }

@@ -446,8 +446,8 @@ impl<T: Item, W> State<T, W> {
     }
 
     /// Who must be woken. To be asked at the end of every critical section, if
-    /// [anybody sleeps](Self::has_sleepers). Those who wait for the end of something are
-    /// not looked at before it.
+    /// [anybody sleeps](Self::has_sleepers). Where those only wait for the queue to be idle,
+    /// or sit out delays, there is nothing to decide before it is idle, or aborted.
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
         if !self.sleepers.wait_in_turn() && !self.is_idle() && self.phase != Phase::Aborted {
             return None;

@@ -143,6 +143,7 @@ impl<P> Task<P> {
     }
 
     /// The same task around another payload.
+    #[must_use]
     pub fn map<Q>(self, f: impl FnOnce(P) -> Q) -> Task<Q> {
         Task {
             payload: f(self.payload),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::attempt::Attempt;
+use crate::cancel_token::CancelToken;
 use crate::contain::{discard, report};
 use crate::error::{BuildError, SubmitAllError, SubmitError, Submitted, SubmittedAll};
 use crate::monitor::Wait;
@@ -291,7 +292,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// # Errors
     ///
     /// As for [`submit`](Self::submit), with every task that was pulled from the iterator and
-    /// did not get in, at most 64. To keep the others, submit `iterator.by_ref()`.
+    /// did not get in: at most 64, and those that the strategy had dropped before. To keep the
+    /// others, submit `iterator.by_ref()`.
     ///
     /// # Panics
     ///
@@ -312,7 +314,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     // ----- watching ---------------------------------------------------------
 
     /// Results as they are published, in that order. The receiver disconnects when the last
-    /// worker has left (and no `cancel` is still publishing), so after
+    /// worker has left, and no `cancel` is still publishing; so after
     /// [`close`](Self::close) a loop over it ends with the last result. Each result goes to
     /// one taker: what is received here is not returned by `drain`. With
     /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start. To drop all
@@ -375,6 +377,12 @@ impl<P, R, E> TaskQueue<P, R, E> {
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
         self.refuse_own_worker("wait_idle_timeout");
         self.shared().monitor.wait_idle(Wait::timeout(timeout))
+    }
+
+    /// Tells producers whether the queue has been cancelled, so that they can stop. It may
+    /// outlive the queue.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.submitter.cancel_token()
     }
 
     /// A consistent snapshot of the queue's counters, taken under one lock.
@@ -560,14 +568,14 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             self.join();
         }
         match self.outbox.abandon() {
-            // Taken one by one they would be taken from other receivers; whether
-            // there are any a channel does not tell.
+            // Not received here one by one: others may have receivers, which a channel does
+            // not tell.
             Abandoned::Streamed(results) => {
                 let left = results.len();
                 if left > 0 {
                     report!(
                         warn,
-                        "a queue was dropped with results not received yet, \
+                        "a queue was dropped with results not received, \
                          left to its receivers if there are any: {left}"
                     );
                 }

@@ -60,7 +60,8 @@ impl Tenure {
         self.shortest < self.longest
     }
 
-    /// A pause for each nanosecond of a try, so ten to fifty times as long as that takes.
+    /// As many as a lost try takes nanoseconds. A pause takes ten to fifty of them, so the
+    /// holder is left alone for ten to fifty times as long as a lost try takes.
     fn pauses(&self) -> u32 {
         // ORDERING: only a measure of how long to wait.
         let lost_try = self.lost_try.load(Relaxed);

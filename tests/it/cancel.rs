@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use taskshelf::{
-    Attempt, Backoff, BackpressureStrategy, QueueOptions, RetryWaits, SubmitError, Task, TaskError,
-    TaskId, TaskQueue, WorkerResult,
+    Attempt, Backoff, BackpressureStrategy, CancelToken, QueueOptions, RetryWaits, SubmitError,
+    Task, TaskError, TaskId, TaskQueue, WorkerResult,
 };
 
 use crate::support::{
@@ -544,12 +544,13 @@ fn a_producers_token_tells_of_a_cancel_and_of_nothing_else() {
         )
         .unwrap();
         let submitter = queue.submitter();
-        let token = submitter.cancel_token();
+        let tokens = [submitter.cancel_token(), queue.cancel_token()];
         queue.close();
-        assert!(!token.is_cancelled());
+        assert!(!tokens.iter().any(CancelToken::is_cancelled));
         submitter.cancel();
-        assert!(token.is_cancelled());
+        assert!(tokens.iter().all(CancelToken::is_cancelled));
         drop(queue);
-        assert!(token.is_cancelled() && submitter.cancel_token().is_cancelled());
+        assert!(tokens.iter().all(CancelToken::is_cancelled));
+        assert!(submitter.cancel_token().is_cancelled());
     });
 }
