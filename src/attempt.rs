@@ -48,15 +48,12 @@ pub struct Attempt<'a, P> {
     number: u32,
     retries: u32,
     shared: &'a Arc<Shared<P>>,
-    mark: Cell<Mark>,
+    /// What the handler said about its error; if nothing, the backoff decides.
+    mark: Cell<Option<Mark>>,
 }
 
-/// What the handler said about its error.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark {
-    /// Nothing: the backoff decides.
-    #[default]
-    None,
     Permanent,
     RetryAfter(Duration),
 }
@@ -73,11 +70,11 @@ impl<'a, P> Attempt<'a, P> {
             number,
             retries,
             shared,
-            mark: Cell::default(),
+            mark: Cell::new(None),
         }
     }
 
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Option<Mark> {
         self.mark.get()
     }
 
@@ -153,7 +150,7 @@ impl<'a, P> Attempt<'a, P> {
     /// It counts only if this attempt returns `Err`, whatever the error. Of this and
     /// [`retry_after`](Self::retry_after) the last call wins.
     pub fn permanent<X>(&self, error: X) -> X {
-        self.mark.set(Mark::Permanent);
+        self.mark.set(Some(Mark::Permanent));
         error
     }
 
@@ -196,7 +193,7 @@ impl<'a, P> Attempt<'a, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn retry_after<X>(&self, delay: Duration, error: X) -> X {
-        self.mark.set(Mark::RetryAfter(delay));
+        self.mark.set(Some(Mark::RetryAfter(delay)));
         error
     }
 

@@ -143,13 +143,13 @@ where
         }
         let mark = match error {
             TaskError::Failed(_) => attempt.mark(),
-            _ => Mark::None,
+            TaskError::Panicked(_) | TaskError::Aborted => None,
         };
         let number = attempt.number();
         let delay = match mark {
-            Mark::Permanent => return Err(error),
-            Mark::RetryAfter(delay) => Ok(delay),
-            Mark::None => contain(|| self.backoff.delay_for(sequence, number)),
+            Some(Mark::Permanent) => return Err(error),
+            Some(Mark::RetryAfter(delay)) => Ok(delay),
+            None => contain(|| self.backoff.delay_for(sequence, number)),
         };
         discard(error);
         let delay = delay.map_err(TaskError::Panicked)?;
