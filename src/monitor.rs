@@ -121,8 +121,8 @@ pub(crate) struct Taken<T> {
 #[repr(C, align(128))]
 pub(crate) struct Monitor<T> {
     state: Lock<State<T, Waker>>,
-    /// The threads that take from the queue and nothing else. Set before it is handed out,
-    /// and asked by nobody before that.
+    /// The threads that take from the queue and nothing else, if it has any. Set before it
+    /// is handed out, and asked by nobody before that.
     workers: OnceLock<Box<[ThreadId]>>,
 }
 
@@ -142,8 +142,8 @@ impl<T: Item> Monitor<T> {
 
     /// Whether the caller would wait for itself if it waited for the queue.
     pub(crate) fn is_own_worker(&self) -> bool {
-        let own = thread::current().id();
-        self.workers.get().is_some_and(|ids| ids.contains(&own))
+        let workers = self.workers.get();
+        workers.is_some_and(|ids| ids.contains(&thread::current().id()))
     }
 
     // ----- critical sections ------------------------------------------------
@@ -242,8 +242,8 @@ impl<T: Item> Monitor<T> {
 
     /// Sleeps until called, or until an instant that the state sets, `deadline` at the
     /// latest. Why the sleep ended does not matter: a call may come after that instant and
-    /// before the lock, so the state says whether this thread was called. `earlier` is the ticket of the caller's last sleep
-    /// for this, if there was one.
+    /// before the lock, so the state says whether this thread was called. `earlier` is the
+    /// ticket of the caller's last sleep for this, if there was one.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
