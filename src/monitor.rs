@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
 use crate::leftover::Leftover;
-use crate::line::{Ticket, Turn};
+use crate::line::Turn;
 use crate::parker::Parker;
-use crate::sleepers::Side;
+use crate::sleepers::{Side, Sleep};
 use crate::state::{Admission, Door, Look, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
 use crate::sync::{self, Lock, LockGuard, Looks, thread, thread::ThreadId};
@@ -212,7 +212,7 @@ impl<T: Item> Monitor<T> {
             Some(_) if wants_much => Looks::patient(),
             Some(pauses) => Looks::every(pauses),
         };
-        let (mut turn, mut ticket) = (Turn::Again, None);
+        let (mut turn, mut last_sleep) = (Turn::Again, None);
         loop {
             match looks.next() {
                 Some(pause) => {
@@ -225,10 +225,9 @@ impl<T: Item> Monitor<T> {
                     }
                 }
                 None => {
-                    let deadline = wait.deadline();
                     let slept;
-                    (state, turn, slept) = self.sleep(state, side, ticket, deadline);
-                    ticket = Some(slept);
+                    (state, turn, slept) = self.sleep(state, side, last_sleep, wait.deadline());
+                    last_sleep = Some(slept);
                 }
             }
             let last = wait.is_over();
@@ -242,19 +241,19 @@ impl<T: Item> Monitor<T> {
 
     /// Sleeps until called, or until an instant that the state sets, `deadline` at the
     /// latest. Why the sleep ended does not matter: a call may come after that instant and
-    /// before the lock, so the state says whether this thread was called. `earlier` is the
-    /// ticket of the caller's last sleep for this, if there was one.
+    /// before the lock, so the state says whether this thread was called. `before` is the
+    /// caller's last sleep for this, if there was one.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
-        earlier: Option<Ticket>,
+        before: Option<Sleep>,
         deadline: Option<Instant>,
-    ) -> (Guard<'a, T>, Turn, Ticket) {
+    ) -> (Guard<'a, T>, Turn, Sleep) {
         let since = sync::timestamp();
         let parker = Arc::new(Parker::new());
-        let (ticket, until) =
-            state.fall_asleep(side, earlier, Arc::clone(&parker), deadline, sync::now);
+        let (sleep, until) =
+            state.fall_asleep(side, before, Arc::clone(&parker), deadline, sync::now);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
@@ -262,10 +261,8 @@ impl<T: Item> Monitor<T> {
         parker.park(until);
         let mut state = self.state.lock();
         let slept = sync::timestamp().saturating_duration_since(since);
-        let turn = state
-            .sleepers()
-            .wake_up(side, earlier, ticket, slept < SHORT_SLEEP);
-        (state, turn, ticket)
+        let turn = state.sleepers().wake_up(sleep, slept < SHORT_SLEEP);
+        (state, turn, sleep)
     }
 
     // ----- in ---------------------------------------------------------------

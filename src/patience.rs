@@ -57,11 +57,11 @@ impl Patience {
         self.refilling = false;
     }
 
-    /// A submitter falls asleep. Until when, if it is not called, should it be the one that
-    /// is patient. A submitter whose own deadline comes first cannot be.
+    /// A submitter falls asleep, and perhaps not for the first time. Until when, if it is not
+    /// called, should it be the one that is patient. A submitter whose own deadline comes first cannot be.
     pub(crate) fn fall_asleep(
         &mut self,
-        earlier: Option<Ticket>,
+        is_again: bool,
         ticket: Ticket,
         deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
@@ -69,7 +69,7 @@ impl Patience {
         if !self.is_large() {
             return None;
         }
-        if earlier.is_some() {
+        if is_again {
             self.impatient += 1;
             return None;
         }
@@ -85,8 +85,8 @@ impl Patience {
     }
 
     /// A submitter is awake again. Whether it was the patient one.
-    pub(crate) fn wake_up(&mut self, earlier: Option<Ticket>, ticket: Ticket) -> bool {
-        if self.is_large() && earlier.is_some() {
+    pub(crate) fn wake_up(&mut self, is_again: bool, ticket: Ticket) -> bool {
+        if self.is_large() && is_again {
             self.impatient -= 1;
         }
         self.patient.take_if(|patient| *patient == ticket).is_some()

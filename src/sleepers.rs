@@ -48,6 +48,15 @@ impl Side {
     }
 }
 
+/// One sleep of one thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    pub(crate) side: Side,
+    pub(crate) ticket: Ticket,
+    /// The thread has slept for this before.
+    pub(crate) is_again: bool,
+}
+
 /// What sleepers wait for, as it is now.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
@@ -185,48 +194,52 @@ impl<W> Sleepers<W> {
     // ----- falling asleep, and waking up --------------------------------------
 
     /// Puts the caller to sleep, under the ticket it had if it has slept for this
-    /// before; it must sleep until `waker` is signalled, or until the returned instant.
+    /// `before`; it must sleep until `waker` is signalled, or until the returned instant.
     /// `now` is asked only for a patient submitter.
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
-        earlier: Option<Ticket>,
+        before: Option<Sleep>,
         waker: W,
         deadline: Option<Instant>,
         next_due: Option<Instant>,
         now: impl FnOnce() -> Instant,
-    ) -> (Ticket, Option<Instant>) {
+    ) -> (Sleep, Option<Instant>) {
         let lines = &mut *self.lines;
         if side == Side::Space && !lines.space.is_waited_in() {
             lines.patience.begin();
         }
-        let ticket = lines.of(side).join(earlier, waker);
+        let ticket = lines.of(side).join(before.map(|sleep| sleep.ticket), waker);
+        let is_again = before.is_some();
         lines.called_for = None;
         self.occupied |= side.bit();
         let alarm = match side {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
                 lines.watch = Some(Watch { ticket, due });
             }),
-            Side::Space => lines.patience.fall_asleep(earlier, ticket, deadline, now),
+            Side::Space => lines.patience.fall_asleep(is_again, ticket, deadline, now),
             Side::Idle | Side::Delay => None,
         };
-        (ticket, alarm.into_iter().chain(deadline).min())
+        let sleep = Sleep {
+            side,
+            ticket,
+            is_again,
+        };
+        (sleep, alarm.into_iter().chain(deadline).min())
     }
 
-    pub(crate) fn is_asleep(&mut self, side: Side, ticket: Ticket) -> bool {
-        self.lines.of(side).contains(ticket)
+    pub(crate) fn is_asleep(&mut self, sleep: Sleep) -> bool {
+        self.lines.of(sleep.side).contains(sleep.ticket)
     }
 
-    /// The caller, who fell asleep with the ticket of an `earlier` sleep or without, is
-    /// awake, for whatever reason.
-    pub(crate) fn wake_up(
-        &mut self,
-        side: Side,
-        earlier: Option<Ticket>,
-        ticket: Ticket,
-        slept_shortly: bool,
-    ) -> Turn {
-        let was_called = !self.is_asleep(side, ticket);
+    /// The caller is awake, for whatever reason.
+    pub(crate) fn wake_up(&mut self, sleep: Sleep, slept_shortly: bool) -> Turn {
+        let was_called = !self.is_asleep(sleep);
+        let Sleep {
+            side,
+            ticket,
+            is_again,
+        } = sleep;
         if let Some(busy) = self.busy(side) {
             *busy = was_called && slept_shortly;
         }
@@ -240,7 +253,7 @@ impl<W> Sleepers<W> {
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
         }
-        let was_patient = side == Side::Space && lines.patience.wake_up(earlier, ticket);
+        let was_patient = side == Side::Space && lines.patience.wake_up(is_again, ticket);
         match (was_called, was_patient) {
             // To watch, not to take what has come since.
             (true, _) if side == Side::Work && lines.work.is_behind(ticket) => Turn::Early,

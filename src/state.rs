@@ -18,10 +18,10 @@ use std::time::Instant;
 use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
 use crate::leftover::Leftover;
-use crate::line::{Ticket, Turn};
+use crate::line::Turn;
 use crate::pace::Waited;
 use crate::ready::Ready;
-use crate::sleepers::{Outlook, Side, Sleepers};
+use crate::sleepers::{Outlook, Side, Sleep, Sleepers};
 use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
 use crate::wakes::Wakes;
@@ -430,14 +430,14 @@ impl<T: Item, W> State<T, W> {
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
-        earlier: Option<Ticket>,
+        before: Option<Sleep>,
         waker: W,
         deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
-    ) -> (Ticket, Option<Instant>) {
+    ) -> (Sleep, Option<Instant>) {
         let next_due = self.waiting.next_due();
         self.sleepers
-            .fall_asleep(side, earlier, waker, deadline, next_due, now)
+            .fall_asleep(side, before, waker, deadline, next_due, now)
     }
 
     #[inline]

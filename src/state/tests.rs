@@ -56,8 +56,8 @@ impl Item for Thing {
 struct Model {
     state: State<Thing, &'static str>,
     now: Instant,
-    /// Who has slept, with the ticket of which earlier sleep, and under which ticket.
-    sleeps: Vec<(&'static str, Option<Ticket>, Ticket)>,
+    /// Who has slept.
+    sleeps: Vec<(&'static str, Sleep)>,
 }
 
 impl Model {
@@ -110,7 +110,7 @@ impl Model {
         assert!(self.state.put_back(entry, due).is_ok());
     }
 
-    fn sleep(&mut self, side: Side, name: &'static str) -> Ticket {
+    fn sleep(&mut self, side: Side, name: &'static str) -> Sleep {
         self.fall_asleep(side, Turn::Again, name).0
     }
 
@@ -119,31 +119,25 @@ impl Model {
         side: Side,
         turn: Turn,
         name: &'static str,
-    ) -> (Ticket, Option<Instant>) {
+    ) -> (Sleep, Option<Instant>) {
         let now = self.now;
-        let earlier = match turn.is_new() {
+        let before = match turn.is_new() {
             true => None,
-            false => self.sleeps.iter().rev().find(|(other, ..)| *other == name),
+            false => self.sleeps.iter().rev().find(|(other, _)| *other == name),
         };
-        let earlier = earlier.map(|&(_, _, ticket)| ticket);
-        let slept = self.state.fall_asleep(side, earlier, name, None, || now);
-        self.sleeps.push((name, earlier, slept.0));
+        let before = before.map(|&(_, sleep)| sleep);
+        let slept = self.state.fall_asleep(side, before, name, None, || now);
+        self.sleeps.push((name, slept.0));
         slept
     }
 
-    fn arrive(&mut self, side: Side, ticket: Ticket) {
-        assert!(
-            !self.state.sleepers.is_asleep(side, ticket),
-            "it was not called"
-        );
-        self.wake_up(side, ticket);
+    fn arrive(&mut self, sleep: Sleep) {
+        assert!(!self.state.sleepers.is_asleep(sleep), "it was not called");
+        self.wake_up(sleep);
     }
 
-    fn wake_up(&mut self, side: Side, ticket: Ticket) -> Turn {
-        let mut sleeps = self.sleeps.iter().rev();
-        let sleep = sleeps.find(|&&(_, _, other)| other == ticket);
-        let &(_, earlier, _) = sleep.expect("it has slept");
-        self.state.sleepers.wake_up(side, earlier, ticket, false)
+    fn wake_up(&mut self, sleep: Sleep) -> Turn {
+        self.state.sleepers.wake_up(sleep, false)
     }
 
     /// As the monitor asks for them.
@@ -221,7 +215,7 @@ fn a_clock_that_steps_back_makes_nothing_due_early_and_loses_nothing() {
     let (watcher, until) = model.fall_asleep(Side::Work, Turn::Again, "watcher");
     assert_eq!(until, Some(start), "the earlier, though it came later");
     model.now = start;
-    model.wake_up(Side::Work, watcher);
+    model.wake_up(watcher);
     assert_eq!(model.take(Turn::Early).unwrap().item.number, 1);
     assert!(model.take(Turn::Newcomer).is_none());
     model.now = start + 2 * SECOND;

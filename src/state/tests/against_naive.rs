@@ -51,14 +51,12 @@ enum Offered {
 #[derive(Debug)]
 struct Sleeper {
     thread: u32,
-    ticket: Ticket,
+    sleep: Sleep,
     errand: Errand,
     /// When the thread gives up.
     deadline: Option<Instant>,
     /// When it wakes up by itself.
     until: Option<Instant>,
-    /// That of its earlier sleep for this.
-    earlier: Option<Ticket>,
     /// It has been called together with all others, because of the end.
     is_sent_away: bool,
 }
@@ -122,7 +120,7 @@ impl Machine {
         deadline: Option<Instant>,
         last: bool,
         turn: Turn,
-        who: Option<(u32, Ticket)>,
+        who: Option<(u32, Sleep)>,
     ) {
         let thread = who.map_or(NEWCOMER, |(thread, _)| thread);
         let unmet = match errand {
@@ -303,29 +301,28 @@ impl Machine {
         &mut self,
         errand: Errand,
         deadline: Option<Instant>,
-        who: Option<(u32, Ticket)>,
+        who: Option<(u32, Sleep)>,
     ) {
         self.threads += u32::from(who.is_none());
         let thread = who.map_or(self.threads, |(thread, _)| thread);
-        let earlier = who.map(|(_, ticket)| ticket);
+        let before = who.map(|(_, sleep)| sleep);
         let side = errand.side();
         let now = self.now;
-        let (ticket, until) = self
+        let (sleep, until) = self
             .state
-            .fall_asleep(side, earlier, thread, deadline, || now);
-        assert!(earlier.is_none_or(|earlier| earlier == ticket));
+            .fall_asleep(side, before, thread, deadline, || now);
+        assert!(before.is_none_or(|before| before.ticket == sleep.ticket));
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
         if side == Space && until != deadline {
             assert_eq!(until, Some(now + GRACE));
-            assert!(earlier.is_none() && self.capacity >= LARGE_CAPACITY);
+            assert!(before.is_none() && self.capacity >= LARGE_CAPACITY);
         }
         let sleeper = Sleeper {
             thread,
-            ticket,
+            sleep,
             errand,
             deadline,
             until,
-            earlier,
             is_sent_away: false,
         };
         // In the order in which they came.
@@ -543,13 +540,10 @@ impl Machine {
             (false, _) if was_patient => Turn::Called,
             (false, _) => Turn::Early,
         };
-        let answer =
-            self.state
-                .sleepers
-                .wake_up(side, sleeper.earlier, sleeper.ticket, which % 2 == 0);
+        let answer = self.state.sleepers.wake_up(sleeper.sleep, which % 2 == 0);
         assert_eq!(answer, turn);
         let last = sleeper.deadline.is_some_and(|deadline| deadline <= now);
-        let who = Some((sleeper.thread, sleeper.ticket));
+        let who = Some((sleeper.thread, sleeper.sleep));
         self.look(sleeper.errand, sleeper.deadline, last, turn, who);
         true
     }

@@ -10,7 +10,7 @@ fn who_loses_the_race_keeps_the_count_of_those_who_passed() {
         model.push(1);
         assert_eq!(model.woken(), ["loser"]);
         assert!(model.take(Turn::Newcomer).is_some(), "it is faster");
-        model.arrive(Side::Work, loser);
+        model.arrive(loser);
         assert!(model.take(Turn::Called).is_none());
         (loser, _) = model.fall_asleep(Side::Work, Turn::Called, "loser");
     }
@@ -33,7 +33,7 @@ fn a_newcomer_does_not_pass_a_line_for_ever() {
         passes += 1;
     }
     assert_eq!(passes, MAX_PASSES);
-    model.arrive(Side::Space, blocked);
+    model.arrive(blocked);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
     model.accept(1, Turn::Called);
     model.take(Turn::Newcomer);
@@ -53,7 +53,7 @@ fn a_newcomer_does_not_take_ahead_of_a_line_for_ever() {
         assert!(passes <= MAX_PASSES);
     }
     assert_eq!(passes, MAX_PASSES);
-    model.arrive(Side::Work, consumer);
+    model.arrive(consumer);
     assert!(model.take(Turn::Called).is_some());
 }
 
@@ -70,7 +70,7 @@ fn a_blocked_submitter_is_passed_a_bounded_number_of_times_by_those_that_time_ou
         passes += 1;
         assert!(passes <= MAX_PASSES);
     }
-    model.arrive(Side::Space, sleeper);
+    model.arrive(sleeper);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
 }
 
@@ -106,7 +106,7 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
     let consumer = model.sleep(Side::Work, "consumer");
     model.push(2);
     assert_eq!(model.woken(), ["consumer"]);
-    model.wake_up(Side::Work, consumer);
+    model.wake_up(consumer);
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(busy(&mut model), [false, true], "its sleep was long");
     let short_sleep = |model: &mut Model, is_called: bool| {
@@ -115,10 +115,7 @@ fn a_side_is_busy_while_threads_get_through_without_a_long_sleep() {
             model.push(3);
             assert_eq!(model.woken(), ["consumer"]);
         }
-        model
-            .state
-            .sleepers
-            .wake_up(Side::Work, None, consumer, true);
+        model.state.sleepers.wake_up(consumer, true);
         model.state.sleepers.pauses(Side::Work).is_some()
     };
     assert!(!short_sleep(&mut model, false), "its time ran out");
@@ -136,7 +133,7 @@ fn a_consumer_called_to_watch_does_not_take_ahead_of_others_for_ever() {
     assert_eq!(model.woken(), ["first"], "to watch");
     let mut watcher = model.sleep(Side::Work, "watcher");
     let lies_down_again = |model: &mut Model, first| {
-        model.arrive(Side::Work, first);
+        model.arrive(first);
         assert!(model.take(Turn::Called).is_none());
         let (first, _) = model.fall_asleep(Side::Work, Turn::Called, "first");
         assert!(model.woken().is_empty());
@@ -149,7 +146,7 @@ fn a_consumer_called_to_watch_does_not_take_ahead_of_others_for_ever() {
         assert_eq!(model.woken(), ["watcher"], "whose alarm is too late");
         model.push(3);
         assert!(model.woken().is_empty(), "one call is on its way");
-        let turn = model.wake_up(Side::Work, watcher);
+        let turn = model.wake_up(watcher);
         if model.take(turn).is_none() {
             model.fall_asleep(Side::Work, turn, "watcher");
             assert_eq!(model.woken(), ["first"]);
@@ -161,7 +158,7 @@ fn a_consumer_called_to_watch_does_not_take_ahead_of_others_for_ever() {
         first = lies_down_again(&mut model, first);
         model.now += SECOND;
         near = model.take(Turn::Newcomer).expect("it is due");
-        assert_eq!(model.wake_up(Side::Work, watcher), Turn::Early);
+        assert_eq!(model.wake_up(watcher), Turn::Early);
         assert!(model.take(Turn::Early).is_none());
         (watcher, _) = model.fall_asleep(Side::Work, Turn::Early, "watcher");
         assert!(model.woken().is_empty());

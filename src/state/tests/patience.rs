@@ -32,12 +32,12 @@ fn once_there_is_much_room_all_are_called_until_it_is_full() {
         model.take(Turn::Newcomer);
     }
     assert_eq!(model.woken(), ["a"]);
-    model.arrive(Side::Space, patient);
+    model.arrive(patient);
     model.accept(7, Turn::Called);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "c");
     assert!(until.is_some(), "somebody else is patient now");
     assert_eq!(model.woken(), ["b"]);
-    model.arrive(Side::Space, second);
+    model.arrive(second);
     model.accept(8, Turn::Called);
     assert_eq!(model.state.len(), LARGE_CAPACITY);
     assert!(model.woken().is_empty(), "it is full");
@@ -54,7 +54,7 @@ fn when_nobody_waits_any_more_refilling_is_over() {
         model.take(Turn::Newcomer);
     }
     assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Space, first);
+    model.arrive(first);
     model.accept(7, Turn::Called);
     assert!(model.woken().is_empty());
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "next");
@@ -69,7 +69,7 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
     model.sleep(Side::Space, "other");
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty());
-    model.wake_up(Side::Space, patient);
+    model.wake_up(patient);
     assert_eq!(model.admission(Turn::Early), Admission::Open);
     model.accept(9, Turn::Early);
     assert!(model.woken().is_empty(), "it is full again");
@@ -81,7 +81,7 @@ fn a_patient_submitter_whose_grace_is_over_takes_what_there_is() {
 fn whose_grace_ran_out_in_vain_is_called_for_the_next_slot() {
     let mut model = full_large_queue();
     let patient = model.sleep(Side::Space, "patient");
-    model.wake_up(Side::Space, patient);
+    model.wake_up(patient);
     assert_eq!(model.admission(Turn::Early), Admission::Full);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Early, "patient");
     assert_eq!(until, None);
@@ -98,13 +98,13 @@ fn who_was_called_and_lost_is_called_for_the_next_slot_though_another_is_patient
         model.take(Turn::Newcomer);
     }
     assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Space, first);
+    model.arrive(first);
     model.accept(7, Turn::Called);
     assert_eq!(model.woken(), ["second"]);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some(), "it holds back, and is patient");
     model.push(8); // a newcomer is faster than the second
-    model.arrive(Side::Space, second);
+    model.arrive(second);
     assert_eq!(model.admission(Turn::Called), Admission::Full);
     model.fall_asleep(Side::Space, Turn::Called, "second");
     assert!(model.woken().is_empty());
@@ -124,23 +124,20 @@ fn who_gives_up_within_a_grace_is_not_patient_for_others() {
         let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "other");
         assert_eq!(until, Some(now + GRACE));
         assert_eq!(
-            model
-                .state
-                .sleepers
-                .wake_up(Side::Space, None, short.0, false),
+            model.state.sleepers.wake_up(short.0, false),
             Turn::Early,
             "its time is over, and it may try once more"
         );
     }
 }
 
-/// There is a slot, and whoever has this ticket is patient for "second", too.
-fn patient_behind_another() -> (Model, Ticket) {
+/// There is a slot, and whoever sleeps like this is patient for "second", too.
+fn patient_behind_another() -> (Model, Sleep) {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
     model.sleep(Side::Space, "second");
     model.take(Turn::Newcomer);
-    assert_eq!(model.wake_up(Side::Space, first), Turn::Called);
+    assert_eq!(model.wake_up(first), Turn::Called);
     model.accept(7, Turn::Called);
     let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some(), "it is patient");
@@ -152,7 +149,7 @@ fn patient_behind_another() -> (Model, Ticket) {
 #[test]
 fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
     let (mut model, third) = patient_behind_another();
-    assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
+    assert_eq!(model.wake_up(third), Turn::Behind);
     model.fall_asleep(Side::Space, Turn::Behind, "third");
     assert_eq!(model.woken(), ["second"]);
 }
@@ -160,7 +157,7 @@ fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
 #[test]
 fn who_goes_away_when_its_grace_runs_out_leaves_the_room_to_those_before_it() {
     let (mut model, third) = patient_behind_another();
-    model.wake_up(Side::Space, third);
+    model.wake_up(third);
     assert_eq!(model.woken(), ["second"]);
 }
 
@@ -169,48 +166,49 @@ fn whose_grace_runs_out_behind_one_that_was_called_lets_that_one_go_ahead() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
     let second = model.sleep(Side::Space, "second");
-    model.wake_up(Side::Space, first);
+    model.wake_up(first);
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["second"]);
     model.accept(7, Turn::Early);
     model.take(Turn::Newcomer);
     let (third, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some());
-    assert_eq!(model.wake_up(Side::Space, third), Turn::Behind);
-    assert_eq!(model.wake_up(Side::Space, second), Turn::Called);
+    assert_eq!(model.wake_up(third), Turn::Behind);
+    assert_eq!(model.wake_up(second), Turn::Called);
 }
 
 #[test]
 fn whose_grace_ran_out_does_not_go_to_the_front_of_a_large_queue() {
     let mut model = full_large_queue();
-    let mut first = model.sleep(Side::Space, "first");
+    let first = model.sleep(Side::Space, "first");
     model.sleep(Side::Space, "second");
-    let grace_is_over = |model: &mut Model, ticket| {
-        model.wake_up(Side::Space, ticket);
+    let grace_is_over = |model: &mut Model, sleep| {
+        model.wake_up(sleep);
         assert_eq!(model.admission(Turn::Early), Admission::Full);
-        model.fall_asleep(Side::Space, Turn::Early, "first");
+        let (sleep, _) = model.fall_asleep(Side::Space, Turn::Early, "first");
         assert!(model.woken().is_empty(), "it is full");
         model.take(Turn::Newcomer);
-        model.woken()
+        (model.woken(), sleep)
     };
-    assert_eq!(grace_is_over(&mut model, first), ["first"]);
-    model.arrive(Side::Space, first);
+    let (woken, first) = grace_is_over(&mut model, first);
+    assert_eq!(woken, ["first"]);
+    model.arrive(first);
     model.accept(7, Turn::Called);
-    first = model.sleep(Side::Space, "first"); // with its next item
-    assert_eq!(grace_is_over(&mut model, first), ["second"]);
+    let first = model.sleep(Side::Space, "first"); // with its next item
+    assert_eq!(grace_is_over(&mut model, first).0, ["second"]);
 }
 
 #[test]
 fn nobody_is_patient_while_anothers_grace_ran_out_in_vain() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
-    model.wake_up(Side::Space, first);
-    model.fall_asleep(Side::Space, Turn::Early, "first");
+    model.wake_up(first);
+    let (first, _) = model.fall_asleep(Side::Space, Turn::Early, "first");
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "second");
     assert_eq!(until, None);
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Space, first);
+    model.arrive(first);
     model.accept(7, Turn::Called);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Again, "third");
     assert!(until.is_some(), "the first is through");
@@ -225,7 +223,7 @@ fn nobody_is_patient_while_one_waits_that_was_called_and_lost() {
     }
     assert_eq!(model.woken(), ["first"]);
     (0..2).for_each(|item| model.push(item));
-    model.arrive(Side::Space, first);
+    model.arrive(first);
     assert_eq!(model.admission(Turn::Called), Admission::Full);
     let (_, until) = model.fall_asleep(Side::Space, Turn::Called, "first");
     assert_eq!(until, None);

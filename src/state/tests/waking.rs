@@ -11,7 +11,7 @@ fn one_consumer_is_called_for_work_and_calls_the_next() {
     assert_eq!(model.woken(), ["first"]);
     model.push(2);
     assert!(model.woken().is_empty(), "one call is on its way");
-    model.arrive(Side::Work, first);
+    model.arrive(first);
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(model.woken(), ["second"]);
 }
@@ -27,7 +27,7 @@ fn a_called_consumer_that_finds_nothing_leaves_nobody_stranded() {
         model.take(Turn::Newcomer).is_some(),
         "a newcomer was faster"
     );
-    model.arrive(Side::Work, first);
+    model.arrive(first);
     assert!(model.take(Turn::Called).is_none());
     model.fall_asleep(Side::Work, Turn::Called, "first");
     assert!(model.woken().is_empty());
@@ -58,7 +58,7 @@ fn a_due_time_that_comes_up_calls_one_sleeper_to_watch_it() {
     model.sleep(Side::Work, "second");
     model.put_back(entry, SECOND);
     assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Work, first);
+    model.arrive(first);
     assert!(model.take(Turn::Called).is_none(), "it is not due yet");
     let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "first");
     assert_eq!(until, Some(model.now + SECOND));
@@ -91,7 +91,7 @@ fn a_watcher_called_for_work_hands_over_when_it_takes_it() {
     model.sleep(Side::Work, "other");
     model.push(2);
     assert_eq!(model.woken(), ["watcher"]);
-    model.arrive(Side::Work, watcher);
+    model.arrive(watcher);
     assert!(model.take(Turn::Called).is_some());
     assert_eq!(model.woken(), ["other"]);
 }
@@ -104,9 +104,9 @@ fn a_watcher_that_leaves_hands_over() {
     model.put_back(entry, SECOND);
     let watcher = model.sleep(Side::Work, "watcher");
     let other = model.sleep(Side::Work, "other");
-    model.wake_up(Side::Work, watcher);
+    model.wake_up(watcher);
     assert_eq!(model.woken(), ["other"]);
-    model.arrive(Side::Work, other);
+    model.arrive(other);
     assert!(model.take(Turn::Called).is_none());
     let due = model.now + SECOND;
     let (_, until) = model.fall_asleep(Side::Work, Turn::Called, "other");
@@ -121,7 +121,7 @@ fn who_leaves_without_having_watched_calls_nobody() {
     model.put_back(entry, SECOND);
     model.sleep(Side::Work, "watcher");
     let other = model.sleep(Side::Work, "other");
-    model.wake_up(Side::Work, other);
+    model.wake_up(other);
     assert!(model.woken().is_empty(), "the due time is still watched");
 }
 
@@ -151,7 +151,7 @@ fn one_submitter_is_called_for_room_and_calls_the_next() {
     assert_eq!(model.woken(), ["first"]);
     model.take(Turn::Newcomer);
     assert!(model.woken().is_empty(), "one call is on its way");
-    model.arrive(Side::Space, first);
+    model.arrive(first);
     assert_eq!(model.admission(Turn::Called), Admission::Open);
     model.accept(3, Turn::Called);
     assert_eq!(model.woken(), ["second"], "a slot is left");
@@ -165,7 +165,7 @@ fn a_submitter_that_gave_up_leaves_its_slot_to_the_next() {
     model.sleep(Side::Space, "second");
     model.take(Turn::Newcomer);
     assert_eq!(model.woken(), ["first"]);
-    model.arrive(Side::Space, first); // and goes away without pushing
+    model.arrive(first); // and goes away without pushing
     assert_eq!(model.woken(), ["second"]);
 }
 

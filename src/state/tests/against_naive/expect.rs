@@ -110,19 +110,10 @@ impl Machine {
         assert_eq!(self.state.len(), self.len());
         assert_eq!(self.state.has_room(), self.len() < self.capacity);
         for sleeper in self.lines.iter().flatten() {
-            assert!(
-                self.state
-                    .sleepers
-                    .is_asleep(sleeper.errand.side(), sleeper.ticket)
-            );
+            assert!(self.state.sleepers.is_asleep(sleeper.sleep));
         }
         for sleeper in &self.called {
-            assert!(
-                !self
-                    .state
-                    .sleepers
-                    .is_asleep(sleeper.errand.side(), sleeper.ticket)
-            );
+            assert!(!self.state.sleepers.is_asleep(sleeper.sleep));
         }
 
         let is_anybody_asleep = self.lines.iter().flatten().next().is_some();
@@ -145,7 +136,7 @@ impl Machine {
             self.free_since = None;
         } else {
             assert!(!self.has_much_room());
-            assert!(self.line(Space).iter().all(|s| s.earlier.is_none()));
+            assert!(self.line(Space).iter().all(|s| !s.sleep.is_again));
             // A clock that steps back makes it longer.
             let grace_ends = *self.free_since.get_or_insert(self.latest) + GRACE;
             let has_alarm = |s: &Sleeper| s.until.is_some_and(|until| until <= grace_ends);
