@@ -123,18 +123,21 @@ impl Ring {
     #[cold]
     fn lock_contended(&self) -> Guard<'_> {
         let longest = (self.capacity / 2).clamp(self.capacity.clamp(2, 8), 320) as u32;
+        let shortest = longest.min(40);
         // ORDERING: only a measure of how long to wait.
         let mut mean = self.lost_try.load(Relaxed);
-        let mut pauses = mean.clamp(longest.min(40), longest);
+        let mut pauses = mean.clamp(shortest, longest);
         let mut spent = 0;
         while spent < LOCK_PAUSES {
             spin(pauses);
-            let since = Instant::now();
+            let since = (shortest < longest).then(Instant::now);
             if let Some(state) = self.state.try_write() {
                 return state;
             }
-            mean = (7 * mean + since.elapsed().as_nanos().min(1000) as u32) / 8;
-            self.lost_try.store(mean, Relaxed);
+            if let Some(since) = since {
+                mean = (7 * mean + since.elapsed().as_nanos().min(1000) as u32) / 8;
+                self.lost_try.store(mean, Relaxed);
+            }
             spent += pauses;
             pauses = LONGEST_LOCK_PAUSE.max(pauses).min(2 * pauses);
         }
