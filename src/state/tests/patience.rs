@@ -150,6 +150,7 @@ fn patient_behind_another() -> (Model, Sleep) {
 fn whose_grace_runs_out_behind_another_lets_that_one_go_ahead() {
     let (mut model, third) = patient_behind_another();
     assert_eq!(model.wake_up(third), Turn::Behind);
+    assert_eq!(model.admission(Turn::Behind), Admission::Full);
     model.fall_asleep(Side::Space, Turn::Behind, "third");
     assert_eq!(model.woken(), ["second"]);
 }
