@@ -163,6 +163,14 @@ fn who_goes_away_when_its_grace_runs_out_leaves_the_room_to_those_before_it() {
 }
 
 #[test]
+fn whose_own_time_is_over_as_well_takes_the_room_there_is() {
+    let (mut model, third) = patient_behind_another();
+    let turn = model.wake_up(third);
+    let look = Look { turn, last: true };
+    assert_eq!(model.state.admission(Door::Outside, look), Admission::Open);
+}
+
+#[test]
 fn whose_grace_runs_out_behind_one_that_was_called_lets_that_one_go_ahead() {
     let mut model = full_large_queue();
     let first = model.sleep(Side::Space, "first");
