@@ -266,8 +266,9 @@ impl<P> fmt::Debug for SubmitAllError<P> {
 
 /// The queue was closed; here is the item.
 ///
-/// Like all errors that hold an item, it fits a `Box<dyn Error + Send + Sync>` only if the
-/// item is `Send` and `Sync`.
+/// Like all errors that hold an item, it fits a `Box<dyn Error>` only if the item is
+/// `'static`, and a `Box<dyn Error + Send + Sync>` only if it is `Send` and `Sync`, too. For
+/// other items: `.map_err(|error| error.to_string())?`.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("queue is closed")]
 pub struct PushError<T>(pub T);
@@ -281,7 +282,7 @@ pub struct RetryError<T>(pub T);
 /// item, and the item.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TryPushError<T> {
-    /// There is no room now.
+    /// There is no room now, or it is kept for pushers that wait.
     #[error("queue is full")]
     Full(T),
     /// The queue is closed to new items.
@@ -314,7 +315,7 @@ pub struct PushAllError<T> {
 /// Why there was nothing to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TryPopError {
-    /// Nothing is ready now; more may come.
+    /// Nothing is ready now, or it is kept for consumers that wait; more may come.
     #[error("nothing is ready")]
     Empty,
     /// The queue is closed and nothing can come any more.

@@ -78,7 +78,8 @@ impl<'a, T> Lease<'a, T> {
         Self::entry(lease).priority
     }
 
-    /// Takes the item out. The queue counts it as done.
+    /// Takes the item out. The queue counts it as done, so
+    /// [`join`](crate::PriorityQueue::join) does not wait for what becomes of it.
     pub fn into_inner(mut lease: Self) -> T {
         let entry = Self::take_entry(&mut lease);
         lease.monitor.settle(Settled::Succeeded, 1);

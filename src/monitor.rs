@@ -372,9 +372,10 @@ impl<T: Item> Monitor<T> {
     pub(crate) fn pop_many(
         &self,
         limit: usize,
+        wait: Wait,
         mut each: impl FnMut(T),
     ) -> Result<usize, TryPopError> {
-        self.take(Wait::Forever, |state, turn| {
+        self.take(wait, |state, turn| {
             state.pop_many(limit, &mut each, turn, sync::now)
         })
     }

@@ -15,19 +15,27 @@ use crate::growth::Growth;
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 
+/// How many items are popped in one critical section.
+const PORTION: usize = 1024;
+
 /// A bounded priority queue, shared by threads that block: by reference in a
-/// [`thread::scope`](std::thread::scope), or in an `Arc`. Unlike a channel it does not
+/// [`thread::scope`](std::thread::scope), or in an `Arc` (of which [`iter`](Self::iter) is
+/// the way to loop over it). Unlike a channel it does not
 /// close when its producers are gone: call [`close`](Self::close), or hold a guard of
 /// [`close_on_drop`](Self::close_on_drop).
 ///
 /// The greatest priority comes out first, and equal priorities in the order in which they
 /// were accepted (what comes back from a lease goes behind the others). To push and pop
 /// takes constant time with up to eight priorities at once, and logarithmic time beyond (and
-/// until those beyond are gone). Items are moved in and out by value: put large ones in a box.
+/// until those beyond are gone). Items are moved in and out by value: put those of more than
+/// a few kilobytes in a box.
+///
 /// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
 /// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
 /// too long for an `Instant` means no limit; at its deadline an operation tries once more
-/// before it gives up.
+/// before it gives up. (All share a lock, which is held for some tens of nanoseconds, and for
+/// longer only by whoever comes first when very many leases are due: a tenth of a second for
+/// a million of them.)
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
 /// tracked until the lease is dropped: it can come back after a delay, a closed
@@ -35,15 +43,18 @@ use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 ///
 /// Memory grows with the number of items, not with the capacity. A priority that becomes
 /// empty keeps a buffer of up to 64 KiB and frees a larger one. Beyond eight priorities, new
-/// ones share a heap, for which the same holds. No code of the item (such
+/// ones share a heap, for which the same holds. One that is not empty keeps the buffer of its
+/// largest moment. No code of the item (such
 /// as its destructor) runs under the queue's lock. Dropping the queue drops its items like
 /// those of a `Vec`; [`abort`](Self::abort) hands them out.
 ///
 /// Priorities are strict: as long as more important items keep coming, less important ones
-/// wait. Waiting threads are served in turn. Newcomers may overtake them when there is
-/// room, or an item, but at most 16,384 in a row (a batch counts as one): after that, room
-/// and items are kept for the waiting threads, and a `try_` form, or a timed one at its
-/// deadline, may report full despite room, or empty despite items.
+/// wait. Waiting threads are called in the order in which they came, whatever the priority of
+/// what they push. Others may go ahead of them when there is room, or an item: newcomers, one
+/// whose deadline has come, one that woke up for an item that is due. But at most 16,384 do so
+/// in a row (a batch counts as one): after that, room and items are kept for the waiting
+/// threads, and a `try_` form, or a timed one at its deadline, may report full despite room,
+/// or empty despite items.
 ///
 /// # Examples
 ///
@@ -285,8 +296,9 @@ impl<T> PriorityQueue<T> {
         self.pop_one(Wait::Until(deadline)).map_err(in_time)
     }
 
-    /// Takes up to `limit` items at once, in order, and appends them to
-    /// `buffer`; blocks until there is one. Returns how many it took; 0 means that
+    /// Takes up to `limit` items, in order, and appends them to `buffer`; blocks until there is
+    /// one. Up to 1024 are taken at once; of more, others may push and pop between one
+    /// thousand and the next. Returns how many it took; 0 means that
     /// nothing can come any more, that `limit` is 0, or that `buffer` holds `usize::MAX`
     /// items without a size.
     ///
@@ -308,22 +320,28 @@ impl<T> PriorityQueue<T> {
     pub fn pop_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
         // Even items without a size are counted. Found out here, not under the lock.
         let limit = limit.min(usize::MAX - buffer.len());
-        if limit == 0 {
-            return 0;
-        }
         // So that it need not grow under the lock, as a rule.
         buffer.reserve(limit.min(64));
-        let taken = self.monitor.pop_many(limit, |Plain(item)| {
-            buffer.reserve_one();
-            buffer.push(item);
-        });
-        taken.unwrap_or(0)
+        let (mut taken, mut wait) = (0, Wait::Forever);
+        while taken < limit {
+            let portion = PORTION.min(limit - taken);
+            let popped = self.monitor.pop_many(portion, wait, |Plain(item)| {
+                buffer.reserve_one();
+                buffer.push(item);
+            });
+            taken += popped.unwrap_or(0);
+            if popped != Ok(portion) {
+                break;
+            }
+            wait = Wait::No;
+        }
+        taken
     }
 
     /// Pops until the queue is closed and nothing can come any more, as
     /// `for item in &queue` does; each `next` blocks like [`pop`](Self::pop) while nothing
-    /// is ready. (For what is there now and no more:
-    /// `std::iter::from_fn(|| queue.try_pop().ok())`.)
+    /// is ready. (`std::iter::from_fn(|| queue.try_pop().ok())` ends when nothing is there for
+    /// the caller.)
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
@@ -380,10 +398,12 @@ impl<T> PriorityQueue<T> {
 
     /// Waits until the queue is idle: nothing ready, nothing waiting for its time, nothing
     /// leased. One idle moment since the call is enough, even if the queue is filled again
-    /// at once; on an idle queue this returns at once.
+    /// at once; on an idle queue this returns at once. What was popped is done with, and
+    /// pushers that are blocked do not count.
     ///
-    /// A thread that holds a lease must not call this: it would wait for
-    /// itself.
+    /// If nobody takes the items any more, this waits for ever, also once the queue is closed;
+    /// [`abort`](Self::abort) ends it. A thread that holds a lease must not call this: it would
+    /// wait for itself.
     pub fn join(&self) {
         self.monitor.wait_idle(Wait::Forever);
     }
@@ -418,11 +438,12 @@ impl<T> PriorityQueue<T> {
     }
 
     /// A guard that closes the queue when dropped, so that a producer (or consumer) that
-    /// panics, or returns early with `?`, does not leave the other side waiting for ever.
+    /// panics, or returns early with `?`, does not leave those who wait for an item, or for
+    /// room, waiting for ever. (It does not end a [`join`](Self::join).)
     /// If the consumers run in a thread scope, producers inside that scope need one: it
     /// ends only when the consumers do.
     ///
-    /// The first of several guards to be dropped closes the queue for all. Where several
+    /// **The first of several guards to be dropped closes the queue for all.** Where several
     /// producers share a queue, hold one guard around the scope that they all run in.
     ///
     /// # Examples

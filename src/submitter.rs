@@ -67,9 +67,9 @@ impl<P> Submitter<P> {
     /// A payload that must be inferred or coerced (`.into()`, `.collect()`, a
     /// `Box<dyn Trait>`) needs its type: `submit::<P>(..)`.
     ///
-    /// Blocked submitters are let in in the order in which they came, whatever the priority
-    /// of their tasks. Others that arrive just when there is room may overtake them, at
-    /// most 16,384 in a row (a batch counts as one). Tasks that handlers
+    /// Blocked submitters are called in the order in which they came, whatever the priority
+    /// of their tasks. Others that arrive just when there is room, or whose own time is over,
+    /// may overtake them, at most 16,384 in a row (a batch counts as one). Tasks that handlers
     /// [submit](crate::Attempt::submit) are let in at once. At capacities of 256 or more a
     /// free slot may stay unused for up to a millisecond (less if half of the queue becomes
     /// free) before a sleeping submitter is woken for it. That saves the workers a wake-up

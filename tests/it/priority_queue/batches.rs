@@ -33,6 +33,21 @@ fn pop_many_without_a_limit_takes_what_is_there() {
 }
 
 #[test]
+fn pop_many_takes_thousands_in_order() {
+    within_seconds(|| {
+        for (limit, expected) in [(2048, 2048), (2500, 2500), (usize::MAX, 3000)] {
+            let queue = PriorityQueue::new(3000);
+            assert_eq!(queue.push_all((0..3000).map(|n| (n % 3, n))), Ok(3000));
+            let mut buffer = Vec::new();
+            assert_eq!(queue.pop_many(&mut buffer, limit), expected);
+            let by_priority = [2, 1, 0].map(|p| (0..3000).filter(move |n| n % 3 == p));
+            assert!(by_priority.into_iter().flatten().take(expected).eq(buffer));
+            assert_eq!(queue.len(), 3000 - expected);
+        }
+    });
+}
+
+#[test]
 fn a_full_buffer_of_items_without_a_size_takes_no_more() {
     within_seconds(|| {
         let queue = PriorityQueue::new(5);
