@@ -241,7 +241,7 @@ impl<P> SubmitAllError<P> {
     ///
     /// # Panics
     ///
-    /// If a payload's destructor does.
+    /// If a payload's destructor does. If two do, the process aborts.
     #[must_use]
     pub fn without_tasks(self) -> SubmitAllError<()> {
         SubmitAllError {

@@ -33,16 +33,18 @@
 //! # What holds
 //!
 //! - Every accepted task has exactly one result; every refused one is handed
-//!   back, unless the iterator it came from panics. [`TaskQueue::stats`] is exact:
+//!   back, unless the iterator it came from panics, or its conversion into a [`Task`].
+//!   [`TaskQueue::stats`] is exact:
 //!   *accepted = ready + waiting + running + settled* in every snapshot.
 //! - The greatest priority first; equal priorities in the order accepted, a retry behind
 //!   the others when it is due.
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger. (A global allocator does, and must not use a queue.)
 //! - A panic of yours on a worker is contained: the worker lives on. (This needs
-//!   `panic = "unwind"`, the default. The panic hook still runs. A panic in the destructor
-//!   of a thread-local cannot be contained: it aborts the process. A `std::sync::Mutex`
-//!   held by a panicking handler is poisoned for later attempts.)
+//!   `panic = "unwind"`, the default. The panic hook still runs. Two panics at once, such as
+//!   of a handler and then of the destructor of one of its locals, or of two destructors in
+//!   one value, abort the process, and so does one in the destructor of a thread-local. A
+//!   `std::sync::Mutex` held by a panicking handler is poisoned for later attempts.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in a busy one
 //!   looks again for some tens of microseconds, and then sleeps. (At capacities of 256 or
 //!   more one blocked submitter may wake after a millisecond, once, to look for room.)
@@ -55,7 +57,7 @@
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
 //! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received, or on its own worker |
-//! | debug | an attempt failed and is to be retried, and after what delay |
+//! | debug | an attempt failed, or panicked, and is to be retried, and after what delay |
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.

@@ -71,8 +71,8 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 ///
 /// To take it apart: `let Failure { task, error, .. } = *failure`.
 ///
-/// A task whose result somebody has received is no part of the queue: `wait_idle` and
-/// `drain` do not wait for what its receiver does with it. A program that submits dead
+/// A task whose result somebody has received is no part of the queue, or is about to leave
+/// it: `wait_idle` and `drain` do not wait for what its receiver does with it. A program that submits dead
 /// letters again must know by other means when to close the queue: by counting, say.
 ///
 /// # Examples
@@ -138,8 +138,8 @@ pub enum TaskError<E> {
     /// The last attempt returned this error.
     Failed(E),
     /// The last attempt panicked with this message, or the custom backoff that
-    /// was asked about the next did. A panic whose payload is no text has the message
-    /// "the panic has no message".
+    /// was asked about the next did. A panic whose payload is neither a `&'static str` nor a
+    /// `String` has the message "the panic has no message".
     Panicked(String),
     /// The queue was cancelled before the task's first, or next, attempt. The error of
     /// an attempt before that is gone by then.

@@ -32,8 +32,8 @@ pub struct Stats {
     /// Tasks that wait out the delay before their next attempt, and those whose delay
     /// has ended since a thread last looked.
     pub waiting: u64,
-    /// Tasks in a worker's hands, or in those of a canceller that is about to
-    /// publish them as aborted.
+    /// Tasks in a worker's hands, or in those of a canceller that publishes them as
+    /// aborted: it counts them as settled once it has published all.
     pub running: u64,
     /// Tasks that are done with, whatever became of them.
     pub settled: u64,
@@ -47,10 +47,12 @@ pub struct Stats {
     pub aborted: u64,
     /// Attempts after the first that have started.
     pub retries: u64,
-    /// Tasks handed back by [`BackpressureStrategy::Drop`](crate::BackpressureStrategy::Drop).
+    /// Tasks that [`BackpressureStrategy::Drop`](crate::BackpressureStrategy::Drop) did not
+    /// let in. They were handed back, unless the iterator they came from panicked, or a
+    /// conversion into a [`Task`](crate::Task).
     pub dropped: u64,
     /// Tasks refused with an error: full, closed, timed out, or bound to
-    /// deadlock. They were handed back, unless the iterator they came from panicked.
+    /// deadlock. They were handed back, with the same exceptions.
     pub refused: u64,
 }
 

@@ -160,8 +160,8 @@ impl<P> Submitter<P> {
     /// The iterator is advanced outside the queue's lock. Up to 64 tasks are pulled from it
     /// before any of them is submitted, so it must not wait for the outcome of an earlier
     /// one, and a slow iterator holds back up to 63 tasks. If the iterator panics, what it
-    /// had yielded is submitted before the panic goes on; what is refused then is lost. A
-    /// panic of the iterator's destructor is logged, and goes no further. Tasks that the
+    /// had yielded is submitted before the panic goes on; whatever did not get in, what the
+    /// strategy dropped before included, is lost. A panic of the iterator's destructor is logged, and goes no further. Tasks that the
     /// strategy drops are kept until this returns: do not let an endless iterator meet a
     /// full queue.
     ///
@@ -266,7 +266,8 @@ impl<P> Submitter<P> {
 
     /// Ends the queue early: see [`TaskQueue::cancel`](crate::TaskQueue::cancel).
     /// Where results are discarded, or can no longer be received, the payloads of the
-    /// tasks that it ends are dropped here; their destructors must not wait for the queue.
+    /// tasks that it ends are dropped here; their destructors must neither wait for the queue
+    /// nor drop it.
     pub fn cancel(&self) {
         self.shared.cancel();
     }

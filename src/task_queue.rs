@@ -36,8 +36,8 @@ use crate::worker::Worker;
 ///   an outage slows submitters down. When it is due it goes behind the others of its
 ///   priority. The attempt's error is dropped before its task waits.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
-///   handed back to its submitter (unless the iterator it came from panics; see
-///   [`submit_all`](Self::submit_all)).
+///   handed back to its submitter (unless the iterator it came from panics, or its
+///   conversion; see [`submit_all`](Self::submit_all)).
 /// - An idle queue makes no wake-ups.
 /// - It is `Send` and `Sync` if `P`, `R` and `E` are `Send`.
 ///
@@ -64,13 +64,17 @@ use crate::worker::Worker;
 ///
 /// A queue in a `static` is never dropped, and its tasks end with the process: close it, and
 /// wait until it is [idle](Self::wait_idle), before `main` returns. Nor is one that its own
-/// handler owns, in an `Arc`, say: what a handler needs it has from its [`Attempt`].
+/// handler owns, in an `Arc`, say, or a task or a result in it: what a handler needs it has
+/// from its [`Attempt`].
 ///
 /// Where another thread receives the [results](Self::results), do not drain: it would take
 /// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
 ///
-/// A queue built by a destructor during unwinding is drained, not aborted, when it is
-/// dropped.
+/// A queue built by a destructor during unwinding is drained, not aborted, whenever it is
+/// dropped, be it by a later panic.
+///
+/// That a thread would wait for itself is found out on the queue's own workers only: `drain`,
+/// `abort` and drop on a helper thread that a handler waits for hang.
 ///
 /// # Examples
 ///
@@ -297,7 +301,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Panics
     ///
-    /// If the iterator does.
+    /// If the iterator does, or a conversion into a [`Task`].
     pub fn submit_all<I>(&self, tasks: I) -> Result<SubmittedAll<P>, SubmitAllError<P>>
     where
         I: IntoIterator,
@@ -355,8 +359,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Waits until the queue is idle: nothing ready, waiting or running. The results of all
     /// that was settled by then can be received. One idle moment since the call is enough,
     /// even if the queue is filled again at once; while others submit without a pause there
-    /// may be none. A task whose result was received has left the queue: this does not wait
-    /// until the receiver submits it again.
+    /// may be none. A task whose result was received is settled, or about to be: this does not
+    /// wait until the receiver submits it again.
     ///
     /// # Panics
     ///
@@ -422,7 +426,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// [`drain`](Self::drain). It takes locks and runs destructors: call it from a thread,
     /// not in a signal handler itself. Where results are
     /// [discarded](ResultsPolicy::Discard), or can no longer be received, the payloads are
-    /// dropped here; their destructors must not wait for the queue.
+    /// dropped here; neither their destructors nor a logger that is told of their panics may
+    /// wait for the queue, or drop it.
     ///
     /// # Examples
     ///
@@ -460,8 +465,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Panics
     ///
-    /// On one of the queue's own workers, which cannot join itself. That attempt fails like
-    /// any that panics, and the queue is dropped there: it is closed, its tasks finish, and
+    /// On one of the queue's own workers, which cannot join itself. A handler's attempt fails
+    /// with that panic as with any other, and the queue is dropped there: it is closed, its tasks finish, and
     /// their results reach only receivers that were made before.
     #[must_use = "some of the results may be failed tasks"]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {

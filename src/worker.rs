@@ -151,13 +151,24 @@ where
             Some(Mark::RetryAfter(delay)) => Ok(delay),
             None => contain(|| self.backoff.delay_for(sequence, number)),
         };
-        discard(error);
-        let delay = delay.map_err(TaskError::Panicked)?;
-        report!(
-            debug,
-            "task {}: attempt {number} failed, next in {delay:?}",
-            attempt.id()
-        );
+        let panicked = match error {
+            TaskError::Panicked(message) => Some(message),
+            error => {
+                discard(error);
+                None
+            }
+        };
+        let (id, delay) = (attempt.id(), delay.map_err(TaskError::Panicked)?);
+        match panicked {
+            None => report!(
+                debug,
+                "task {id}: attempt {number} failed, next in {delay:?}"
+            ),
+            Some(message) => report!(
+                debug,
+                "task {id}: attempt {number} panicked, next in {delay:?}: {message}"
+            ),
+        }
         Ok(delay)
     }
 

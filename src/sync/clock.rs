@@ -52,6 +52,10 @@ pub(crate) fn start() -> Instant {
     *START
 }
 
+fn since_start(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(start())
+}
+
 /// The model's present time.
 pub fn now() -> Instant {
     clock().now()
@@ -72,6 +76,11 @@ pub fn advance(by: Duration) {
     let mut due: VecDeque<Alarm> = {
         let mut clock = clock();
         clock.elapsed = clock.elapsed.max(clock.elapsed.saturating_add(by).min(END));
+        if clock.elapsed >= END {
+            // All the time there is has passed, for waits that would last longer as well.
+            let ends = clock.alarms.iter().map(|alarm| since_start(alarm.deadline));
+            clock.elapsed = ends.fold(clock.elapsed, Duration::max);
+        }
         let now = clock.now();
         let (due, later): (Vec<_>, _) = std::mem::take(&mut clock.alarms)
             .into_iter()
@@ -94,10 +103,8 @@ pub(super) fn set_alarm(
 ) -> Option<u64> {
     let mut clock = clock();
     if clock.elapsed >= END {
-        // All the time there is has passed, for waits that begin now as well.
-        clock.elapsed = clock
-            .elapsed
-            .max(deadline.saturating_duration_since(start()));
+        // The same for waits that begin now.
+        clock.elapsed = clock.elapsed.max(since_start(deadline));
     }
     if deadline <= clock.now() {
         return None;

@@ -115,6 +115,33 @@ fn a_failure_is_logged_where_nobody_sees_its_result() {
 }
 
 #[test]
+fn an_attempt_that_is_retried_is_logged_with_its_panic() {
+    within_seconds(|| {
+        let lines = Recorder::new();
+        let noted = lines.clone();
+        let handler = move |attempt: &Attempt<'_, ()>| {
+            let noted = noted.clone();
+            on_log(move |level, text| noted.note((level, text.to_owned())));
+            match attempt.number() {
+                1 => panic!("over"),
+                2 => Err("away"),
+                _ => Ok(()),
+            }
+        };
+        let options = QueueOptions::new(8, 1).backoff(Backoff::none());
+        let queue = TaskQueue::new(handler, options).unwrap();
+        queue.submit(()).unwrap();
+        assert_eq!(queue.drain().len(), 1);
+        let expected = [
+            "task 1: attempt 1 panicked, next in 0ns: over",
+            "task 1: attempt 2 failed, next in 0ns",
+        ];
+        let expected = expected.map(|text| (Level::Debug, text.to_owned()));
+        assert_eq!(lines.events(), expected);
+    });
+}
+
+#[test]
 fn a_logger_may_panic_when_it_hears_of_a_retry() {
     for waits in BOTH_WAITS {
         within_seconds(move || {

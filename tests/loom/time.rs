@@ -48,6 +48,23 @@ promise!(
     ClockStands => "the outcomes"
 );
 
+// A hang would mean that the end of all time leaves somebody asleep who would wait for
+// longer.
+fn longer_than_all_time(fault: Fault) {
+    model(Exhaustive, 3).check(move || {
+        let queue = Arc::new(PriorityQueue::<u32>::new(1));
+        let popper = beside(&queue, |queue| {
+            queue.pop_timeout(Duration::from_secs(1 << 41))
+        });
+        if fault != Fault::ClockStands {
+            advance(Duration::MAX);
+        }
+        assert_eq!(popper.join().unwrap(), Err(PopTimeoutError::Timeout));
+    });
+}
+
+promise!(the_end_of_time_ends_every_wait: longer_than_all_time(), ClockStands => "deadlock");
+
 // A hang would mean that an item was left to a consumer whose time ran out
 // after it had been called, and that the other sleeps on.
 fn timed_pop(fault: Fault) {
