@@ -19,10 +19,9 @@ use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 const PORTION: usize = 1024;
 
 /// A bounded priority queue, shared by threads that block: by reference in a
-/// [`thread::scope`](std::thread::scope), or in an `Arc` (of which [`iter`](Self::iter) is
-/// the way to loop over it). Unlike a channel it does not
-/// close when its producers are gone: call [`close`](Self::close), or hold a guard of
-/// [`close_on_drop`](Self::close_on_drop).
+/// [`thread::scope`](std::thread::scope), or in an `Arc` (loop over that with
+/// [`iter`](Self::iter)). Unlike a channel it does not close when its producers are gone: call
+/// [`close`](Self::close), or hold a guard of [`close_on_drop`](Self::close_on_drop).
 ///
 /// The greatest priority comes out first, and equal priorities in the order in which they
 /// were accepted (what comes back from a lease goes behind the others). To push and pop
@@ -33,9 +32,9 @@ const PORTION: usize = 1024;
 /// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
 /// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
 /// too long for an `Instant` means no limit; at its deadline an operation tries once more
-/// before it gives up. (All share a lock, which is held for some tens of nanoseconds, and for
-/// longer only by whoever comes first when very many leases are due: a tenth of a second for
-/// a million of them.)
+/// before it gives up. (All share a lock. It is held for nanoseconds, by a batch for
+/// microseconds, and for longer only by whoever comes first when very many leases are due: a
+/// tenth of a second for a million of them.)
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
 /// tracked until the lease is dropped: it can come back after a delay, a closed
@@ -44,9 +43,9 @@ const PORTION: usize = 1024;
 /// Memory grows with the number of items, not with the capacity. A priority that becomes
 /// empty keeps a buffer of up to 64 KiB and frees a larger one. Beyond eight priorities, new
 /// ones share a heap, for which the same holds. One that is not empty keeps the buffer of its
-/// largest moment. No code of the item (such
-/// as its destructor) runs under the queue's lock. Dropping the queue drops its items like
-/// those of a `Vec`; [`abort`](Self::abort) hands them out.
+/// largest moment. No code of the item (such as its destructor) runs under the queue's lock.
+/// Dropping the queue drops its items like those of a `Vec`; [`abort`](Self::abort) hands
+/// them out.
 ///
 /// Priorities are strict: as long as more important items keep coming, less important ones
 /// wait. Waiting threads are called in the order in which they came, whatever the priority of
@@ -283,7 +282,7 @@ impl<T> PriorityQueue<T> {
     ///
     /// If nothing was ready in time, or nothing can come any more.
     pub fn pop_timeout(&self, timeout: Duration) -> Result<T, PopTimeoutError> {
-        self.pop_one(Wait::timeout(timeout)).map_err(in_time)
+        self.pop_one(Wait::timeout(timeout)).map_err(after_a_wait)
     }
 
     /// Takes the most important item; blocks while nothing is ready, but not
@@ -293,12 +292,12 @@ impl<T> PriorityQueue<T> {
     ///
     /// If nothing was ready in time, or nothing can come any more.
     pub fn pop_deadline(&self, deadline: Instant) -> Result<T, PopTimeoutError> {
-        self.pop_one(Wait::Until(deadline)).map_err(in_time)
+        self.pop_one(Wait::Until(deadline)).map_err(after_a_wait)
     }
 
     /// Takes up to `limit` items, in order, and appends them to `buffer`; blocks until there is
-    /// one. Up to 1024 are taken at once; of more, others may push and pop between one
-    /// thousand and the next. Returns how many it took; 0 means that
+    /// one. Up to 1024 are taken at once; if there are more, others may push and pop in
+    /// between. Returns how many it took; 0 means that
     /// nothing can come any more, that `limit` is 0, or that `buffer` holds `usize::MAX`
     /// items without a size.
     ///
@@ -377,7 +376,8 @@ impl<T> PriorityQueue<T> {
     ///
     /// As for [`pop_timeout`](Self::pop_timeout).
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<'_, T>, PopTimeoutError> {
-        self.lease_waiting(Wait::timeout(timeout)).map_err(in_time)
+        self.lease_waiting(Wait::timeout(timeout))
+            .map_err(after_a_wait)
     }
 
     /// Leases the most important item; blocks while nothing is ready, but not
@@ -387,7 +387,8 @@ impl<T> PriorityQueue<T> {
     ///
     /// As for [`pop_deadline`](Self::pop_deadline).
     pub fn lease_deadline(&self, deadline: Instant) -> Result<Lease<'_, T>, PopTimeoutError> {
-        self.lease_waiting(Wait::Until(deadline)).map_err(in_time)
+        self.lease_waiting(Wait::Until(deadline))
+            .map_err(after_a_wait)
     }
 
     #[inline]
@@ -527,8 +528,8 @@ impl<T> fmt::Debug for PriorityQueue<T> {
     }
 }
 
-/// What nothing says to somebody who has waited for it.
-fn in_time(why: TryPopError) -> PopTimeoutError {
+/// Why nothing was taken, for somebody who has waited.
+fn after_a_wait(why: TryPopError) -> PopTimeoutError {
     match why {
         TryPopError::Empty => PopTimeoutError::Timeout,
         TryPopError::Closed => PopTimeoutError::Closed,

@@ -322,7 +322,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// [`close`](Self::close) a loop over it ends with the last result. Each result goes to
     /// one taker: what is received here is not returned by `drain`. With
     /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start. To drop all
-    /// receivers does not stop results from being kept, for the queue is one itself.
+    /// receivers does not stop results from being kept, for the queue is one itself. A handler
+    /// that waits for the end of its own queue's results waits for ever.
     ///
     /// The receiver is crossbeam's, of version 0.5: its `select!` macro works with it.
     ///
