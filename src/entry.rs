@@ -17,7 +17,6 @@ pub(crate) trait Item {
 }
 
 /// An item that does not care.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plain<T>(pub(crate) T);
 
 impl<T> Item for Plain<T> {

@@ -121,8 +121,8 @@ pub(crate) struct Taken<T> {
 #[repr(C, align(128))]
 pub(crate) struct Monitor<T> {
     state: Lock<State<T, Waker>>,
-    /// The threads that take from the queue and nothing else, if it has any. Set before it
-    /// is handed out, and asked by nobody before that.
+    /// The threads that were started for the queue, if any were. Set before it is handed
+    /// out, and asked by nobody before that.
     workers: OnceLock<Box<[ThreadId]>>,
 }
 

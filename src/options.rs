@@ -33,9 +33,9 @@ pub enum BackpressureStrategy {
     #[default]
     Block,
     /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped) and log
-    /// a warning, one for each call (of `submit_all`: at most one for each batch of up to 64 that it pulls).
-    /// `submit(task)?` alone does not notice: match on what it returns, or watch
-    /// [`Stats::dropped`](crate::Stats::dropped). A logger that submits to the same queue
+    /// a warning, one for each call (of `submit_all`: at most one for each batch of up to 64
+    /// that it pulls). `submit(task)?` alone does not notice: match on what it returns, or
+    /// watch [`Stats::dropped`](crate::Stats::dropped). A logger that submits to the same queue
     /// must use `try_submit`, which logs nothing.
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).

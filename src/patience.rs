@@ -58,7 +58,8 @@ impl Patience {
     }
 
     /// A submitter falls asleep, and perhaps not for the first time. Until when, if it is not
-    /// called, should it be the one that is patient. A submitter whose own deadline comes first cannot be.
+    /// called, should it be the one that is patient. A submitter whose own deadline comes
+    /// first cannot be.
     pub(crate) fn fall_asleep(
         &mut self,
         is_again: bool,

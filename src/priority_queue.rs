@@ -32,9 +32,9 @@ const PORTION: usize = 1024;
 /// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
 /// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
 /// too long for an `Instant` means no limit; at its deadline an operation tries once more
-/// before it gives up. (All share a lock. It is held for nanoseconds, by a batch for
-/// microseconds, and for longer only by whoever comes first when very many leases are due: a
-/// tenth of a second for a million of them.)
+/// before it gives up. (All share a lock, which is held for nanoseconds, and by a batch for
+/// microseconds. It is held for longer where a large buffer grows or is given back, and by
+/// whoever comes first when very many leases are due.)
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
 /// tracked until the lease is dropped: it can come back after a delay, a closed

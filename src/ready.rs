@@ -219,8 +219,8 @@ mod tests {
                     let mut taken = Vec::new();
                     let count = ready.pop_many(limit, |item| taken.push(item));
                     prop_assert_eq!(count, taken.len());
-                    let expected = std::iter::from_fn(|| naive.pop()).take(limit).map(|entry| entry.item);
-                    prop_assert!(taken.into_iter().eq(expected));
+                    let expected = std::iter::from_fn(|| naive.pop()).take(limit);
+                    prop_assert!(taken.into_iter().eq(expected.map(|entry| entry.item)));
                 } else if step == 2 {
                     let count = priority.unsigned_abs() % 20;
                     let entries = (0..count as i32).map(|i| {

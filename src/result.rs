@@ -72,8 +72,9 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// To take it apart: `let Failure { task, error, .. } = *failure`.
 ///
 /// A task whose result somebody has received is no part of the queue, or is about to leave
-/// it: `wait_idle` and `drain` do not wait for what its receiver does with it. A program that submits dead
-/// letters again must know by other means when to close the queue: by counting, say.
+/// it: `wait_idle` and `drain` do not wait for what its receiver does with it. A program that
+/// submits dead letters again must know by other means when to close the queue: by counting,
+/// say.
 ///
 /// # Examples
 ///

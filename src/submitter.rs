@@ -161,9 +161,9 @@ impl<P> Submitter<P> {
     /// before any of them is submitted, so it must not wait for the outcome of an earlier
     /// one, and a slow iterator holds back up to 63 tasks. If the iterator panics, what it
     /// had yielded is submitted before the panic goes on; whatever did not get in, what the
-    /// strategy dropped before included, is lost. A panic of the iterator's destructor is logged, and goes no further. Tasks that the
-    /// strategy drops are kept until this returns: do not let an endless iterator meet a
-    /// full queue.
+    /// strategy dropped before included, is lost. A panic of the iterator's destructor is
+    /// logged, and goes no further. Tasks that the strategy drops are kept until this returns:
+    /// do not let an endless iterator meet a full queue.
     ///
     /// # Errors
     ///

@@ -467,8 +467,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// # Panics
     ///
     /// On one of the queue's own workers, which cannot join itself. A handler's attempt fails
-    /// with that panic as with any other, and the queue is dropped there: it is closed, its tasks finish, and
-    /// their results reach only receivers that were made before.
+    /// with that panic as with any other, and the queue is dropped there: it is closed, its
+    /// tasks finish, and their results reach only receivers that were made before.
     #[must_use = "some of the results may be failed tasks"]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("drain");
