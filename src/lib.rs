@@ -57,7 +57,10 @@
 //! | --- | --- |
 //! | error | a destructor, or a worker's thread, panicked |
 //! | warn | tasks were dropped by their queue's strategy; a task failed for good and nobody can receive its result; a queue was dropped with results not received, or on its own worker |
+//! | info | a queue was dropped and leaves results to receivers, if there are any |
 //! | debug | an attempt failed, or panicked, and is to be retried, and after what delay |
+//!
+//! All but the first say which queue, by its [`thread_name`](QueueOptions::thread_name).
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.

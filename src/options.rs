@@ -1,5 +1,7 @@
 //! How a queue is set up.
 
+use std::sync::Arc;
+
 use crate::backoff::Backoff;
 use crate::error::BuildError;
 
@@ -35,8 +37,9 @@ pub enum BackpressureStrategy {
     /// Hand the new task back as [`Submitted::Dropped`](crate::Submitted::Dropped) and log
     /// a warning, one for each call (of `submit_all`: at most one for each batch of up to 64
     /// that it pulls). `submit(task)?` alone does not notice: match on what it returns, or
-    /// watch [`Stats::dropped`](crate::Stats::dropped). A logger that submits to the same queue
-    /// must use `try_submit`, which logs nothing.
+    /// watch [`Stats::dropped`](crate::Stats::dropped). A logger that itself submits to a
+    /// queue must use `try_submit`, which logs nothing, and leave out the target `taskshelf`,
+    /// or every task of its own that fails makes another.
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
     Error,
@@ -114,7 +117,7 @@ pub struct QueueOptions {
     pub(crate) backoff: Backoff,
     pub(crate) results: ResultsPolicy,
     pub(crate) retry_waits: RetryWaits,
-    pub(crate) thread_name: String,
+    pub(crate) thread_name: Arc<str>,
     pub(crate) stack_size: Option<usize>,
 }
 
@@ -135,7 +138,7 @@ impl QueueOptions {
             backoff: Backoff::default(),
             results: ResultsPolicy::default(),
             retry_waits: RetryWaits::default(),
-            thread_name: String::from("taskshelf"),
+            thread_name: Arc::from("taskshelf"),
             stack_size: None,
         }
     }
@@ -149,7 +152,7 @@ impl QueueOptions {
             return Err(BuildError::ZeroWorkers);
         }
         if self.thread_name.contains('\0') {
-            return Err(BuildError::ThreadName(self.thread_name.clone()));
+            return Err(BuildError::ThreadName(String::from(&*self.thread_name)));
         }
         Ok(())
     }
@@ -189,17 +192,17 @@ impl QueueOptions {
     }
 
     /// The worker threads are called `prefix-1`, `prefix-2` and so on;
-    /// `taskshelf-1` by default. A prefix with a NUL byte in it is an error when
-    /// the queue is built. Linux keeps the first 15 bytes of a thread's name, so
-    /// tools such as `top` show no number after a long prefix.
+    /// `taskshelf-1` by default. The prefix also names the queue in the log. One with a NUL
+    /// byte in it is an error when the queue is built. Linux keeps the first 15 bytes of a
+    /// thread's name, so tools such as `top` show no number after a long prefix.
     pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
-        self.thread_name = prefix.into();
+        self.thread_name = Arc::from(prefix.into());
         self
     }
 
     /// The size of each worker's stack in bytes; by default that of [`std::thread`], 2 MiB
     /// on most platforms. Debug builds copy a task on the stack many times: a payload and
-    /// an error of 20 kB each fit into 2 MiB, of 30 kB each they overflow it. [`Box`]
+    /// an error of 20 kB each fit into 2 MiB, of 40 kB each they overflow it. [`Box`]
     /// larger ones.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);

@@ -24,6 +24,8 @@ pub(crate) struct Publisher<P, R, E> {
     outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
     /// What it does not keep goes past the outbox.
     policy: ResultsPolicy,
+    /// The queue's, for the log.
+    name: Arc<str>,
     /// Set once results go to a stream.
     stream: OnceLock<Sender<WorkerResult<P, R, E>>>,
 }
@@ -37,10 +39,15 @@ impl<P, R, E> Drop for Publisher<P, R, E> {
 }
 
 impl<P, R, E> Publisher<P, R, E> {
-    pub(crate) fn new(outbox: Arc<Outbox<WorkerResult<P, R, E>>>, policy: ResultsPolicy) -> Self {
+    pub(crate) fn new(
+        outbox: Arc<Outbox<WorkerResult<P, R, E>>>,
+        policy: ResultsPolicy,
+        name: Arc<str>,
+    ) -> Self {
         Self {
             outbox,
             policy,
+            name,
             stream: OnceLock::new(),
         }
     }
@@ -105,10 +112,10 @@ impl<P, R, E> Publisher<P, R, E> {
             ResultsPolicy::Discard => false,
         };
         if !keeps {
-            return discard_unwanted(result);
+            return self.discard_unwanted(result);
         }
         if let Some(stream) = self.stream.get() {
-            return Self::send(stream, result);
+            return self.send(stream, result);
         }
         // A function that takes the result or hands it back would copy it twice more, under
         // the lock.
@@ -126,15 +133,41 @@ impl<P, R, E> Publisher<P, R, E> {
     fn send_or_discard(&self, result: WorkerResult<P, R, E>) {
         match self.outbox.sender() {
             // Another worker may have been faster; its sender is as good.
-            Some(stream) => Self::send(self.stream.get_or_init(|| stream), result),
-            None => discard_unwanted(result),
+            Some(stream) => self.send(self.stream.get_or_init(|| stream), result),
+            None => self.discard_unwanted(result),
         }
     }
 
     /// Refused if the queue and all receivers are gone.
-    fn send(stream: &Sender<WorkerResult<P, R, E>>, result: WorkerResult<P, R, E>) {
+    fn send(&self, stream: &Sender<WorkerResult<P, R, E>>, result: WorkerResult<P, R, E>) {
         if let Err(refused) = stream.send(result) {
-            discard_unwanted(refused.0);
+            self.discard_unwanted(refused.0);
+        }
+    }
+
+    /// Drops a result that nobody can receive. The log is told of a failure, for nobody will
+    /// see it otherwise.
+    #[cold]
+    fn discard_unwanted(&self, result: WorkerResult<P, R, E>) {
+        self.report_failure(&result);
+        discard_result(result);
+    }
+
+    fn report_failure(&self, result: &WorkerResult<P, R, E>) {
+        let Err(failure) = &result.outcome else {
+            return;
+        };
+        let (id, name, attempts) = (&result.task_id, &self.name, result.attempts);
+        match &failure.error {
+            TaskError::Failed(_) => report!(
+                warn,
+                "task {id} of {name} failed for good (attempts: {attempts})"
+            ),
+            TaskError::Panicked(message) => report!(
+                warn,
+                "task {id} of {name} panicked for good (attempts: {attempts}): {message}"
+            ),
+            TaskError::Aborted => {}
         }
     }
 }
@@ -145,31 +178,6 @@ impl<P: Send, R: Send, E: Send> PublishAborted<P> for Publisher<P, R, E> {
         let attempts = progress.map_or(0, |p| p.attempts);
         let duration = progress.map_or(Duration::ZERO, Progress::duration);
         self.failure(task, TaskError::Aborted, attempts, duration);
-    }
-}
-
-/// Drops a result that nobody can receive. The log is told of a failure, for nobody will
-/// see it otherwise.
-#[cold]
-fn discard_unwanted<P, R, E>(result: WorkerResult<P, R, E>) {
-    report_failure(&result);
-    discard_result(result);
-}
-
-fn report_failure<P, R, E>(result: &WorkerResult<P, R, E>) {
-    let Err(failure) = &result.outcome else {
-        return;
-    };
-    let (id, attempts) = (&result.task_id, result.attempts);
-    match &failure.error {
-        TaskError::Failed(_) => {
-            report!(warn, "task {id} failed for good (attempts: {attempts})");
-        }
-        TaskError::Panicked(message) => report!(
-            warn,
-            "task {id} panicked for good (attempts: {attempts}): {message}"
-        ),
-        TaskError::Aborted => {}
     }
 }
 
@@ -186,14 +194,14 @@ fn discard_result<P, R, E>(result: WorkerResult<P, R, E>) {
 }
 
 /// Drops what a queue that is dropped leaves behind, one by one, for each may panic.
-pub(crate) fn discard_unclaimed<P, R, E>(results: Vec<WorkerResult<P, R, E>>) {
+pub(crate) fn discard_unclaimed<P, R, E>(name: &str, results: Vec<WorkerResult<P, R, E>>) {
     let count = results.len();
     let failed = results.iter().filter(|r| r.outcome.is_err()).count();
     results.into_iter().for_each(discard_result);
     if count > 0 {
         report!(
             warn,
-            "a queue was dropped with results not received: {count} \
+            "queue {name} was dropped with results not received: {count} \
              (of tasks that failed or were aborted: {failed})"
         );
     }

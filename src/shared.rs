@@ -21,6 +21,8 @@ pub(crate) trait PublishAborted<P>: Send + Sync {
 
 pub(crate) struct Shared<P> {
     pub(crate) monitor: Monitor<Job<P>>,
+    /// For the log.
+    pub(crate) name: Arc<str>,
     pub(crate) capacity: usize,
     pub(crate) backpressure: BackpressureStrategy,
     /// Set under the monitor's lock, for handlers and producers to read. Nothing here is
@@ -35,6 +37,7 @@ impl<P> Shared<P> {
     pub(crate) fn new(options: &QueueOptions, publisher: Arc<dyn PublishAborted<P>>) -> Self {
         Self {
             monitor: Monitor::new(options.capacity),
+            name: Arc::clone(&options.thread_name),
             capacity: options.capacity,
             backpressure: options.backpressure,
             cancel_token: CancelToken::new(),

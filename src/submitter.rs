@@ -245,10 +245,10 @@ impl<P> Submitter<P> {
     }
 
     fn warn_of_drops(&self, count: usize) {
-        let capacity = self.shared.capacity;
+        let (name, capacity) = (&self.shared.name, self.shared.capacity);
         report!(
             warn,
-            "queue is full (capacity {capacity}): tasks dropped: {count}"
+            "queue {name} is full (capacity {capacity}): tasks dropped: {count}"
         );
     }
 
@@ -303,6 +303,7 @@ impl<P> RefUnwindSafe for Submitter<P> {}
 impl<P> fmt::Debug for Submitter<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Submitter")
+            .field("name", &self.shared.name)
             .field("capacity", &self.capacity())
             .field("is_closed", &self.is_closed())
             .finish_non_exhaustive()

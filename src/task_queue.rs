@@ -186,7 +186,11 @@ impl<P, R, E> TaskQueue<P, R, E> {
         if options.results == ResultsPolicy::Discard {
             outbox.end();
         }
-        let publisher = Arc::new(Publisher::new(Arc::clone(&outbox), options.results));
+        let publisher = Arc::new(Publisher::new(
+            Arc::clone(&outbox),
+            options.results,
+            Arc::clone(&options.thread_name),
+        ));
         let shared = Arc::new(Shared::new(&options, Arc::clone(&publisher) as _));
         let worker = Arc::new(Worker {
             shared: Arc::clone(&shared),
@@ -330,6 +334,10 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// The first call moves what was kept so far into the channel, and no result is
     /// published meanwhile: call it early.
     ///
+    /// A [`thread::scope`](std::thread::scope) joins its threads before anything made outside
+    /// it is dropped. If one of them loops over the results, build the queue inside the scope:
+    /// then an early `?` or a panic there closes it, and the loop ends.
+    ///
     /// A dropped queue leaves its results to the receivers made here. The last receiver to
     /// be dropped, the queue included, drops what is left all at once, as crossbeam does:
     /// if a result's destructor panics, the results behind it are leaked, and if both its
@@ -360,8 +368,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// Waits until the queue is idle: nothing ready, waiting or running. The results of all
     /// that was settled by then can be received. One idle moment since the call is enough,
     /// even if the queue is filled again at once; while others submit without a pause there
-    /// may be none. A task whose result was received is settled, or about to be: this does not
-    /// wait until the receiver submits it again.
+    /// may be none. Submitters that are blocked do not count, as their tasks are not accepted
+    /// yet: join your producers first. A task whose result was received is settled, or about
+    /// to be: this does not wait until the receiver submits it again.
     ///
     /// # Panics
     ///
@@ -563,7 +572,8 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             self.workers.clear();
             report!(
                 warn,
-                "a queue was dropped on its own worker: its threads finish by themselves"
+                "queue {} was dropped on its own worker: its threads finish by themselves",
+                self.shared().name
             );
         } else {
             if thread::panicking() && !self.built_unwinding {
@@ -573,6 +583,7 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
             }
             self.join();
         }
+        let name = &self.shared().name;
         match self.outbox.abandon() {
             // Not received here one by one: others may have receivers, which a channel does
             // not tell.
@@ -580,14 +591,14 @@ impl<P, R, E> Drop for TaskQueue<P, R, E> {
                 let left = results.len();
                 if left > 0 {
                     report!(
-                        warn,
-                        "a queue was dropped with results not received, \
+                        info,
+                        "queue {name} was dropped with results not received, \
                          left to its receivers if there are any: {left}"
                     );
                 }
                 discard(results);
             }
-            Abandoned::Unclaimed(results) => discard_unclaimed(results),
+            Abandoned::Unclaimed(results) => discard_unclaimed(name, results),
         }
     }
 }
@@ -599,6 +610,7 @@ impl<P, R, E> RefUnwindSafe for TaskQueue<P, R, E> {}
 impl<P, R, E> fmt::Debug for TaskQueue<P, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskQueue")
+            .field("name", &self.shared().name)
             .field("workers", &self.workers.len())
             .field("capacity", &self.capacity())
             .field("is_closed", &self.is_closed())

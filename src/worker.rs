@@ -158,15 +158,16 @@ where
                 None
             }
         };
-        let (id, delay) = (attempt.id(), delay.map_err(TaskError::Panicked)?);
+        let delay = delay.map_err(TaskError::Panicked)?;
+        let (id, name) = (attempt.id(), &self.shared.name);
         match panicked {
             None => report!(
                 debug,
-                "task {id}: attempt {number} failed, next in {delay:?}"
+                "task {id} of {name}: attempt {number} failed, next in {delay:?}"
             ),
             Some(message) => report!(
                 debug,
-                "task {id}: attempt {number} panicked, next in {delay:?}: {message}"
+                "task {id} of {name}: attempt {number} panicked, next in {delay:?}: {message}"
             ),
         }
         Ok(delay)

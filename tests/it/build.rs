@@ -165,19 +165,17 @@ fn debug_text_does_not_need_a_debug_payload() {
     within_seconds(|| {
         let queue = TaskQueue::new(
             |_: &Attempt<'_, Plain>| Ok::<Plain, Plain>(Plain),
-            QueueOptions::new(1, 1),
+            QueueOptions::new(1, 1).thread_name("press"),
         )
         .unwrap();
-        let text = format!("{queue:?}");
-        assert!(
-            text.starts_with("TaskQueue") && text.contains("capacity: 1"),
-            "{text}"
-        );
-        let text = format!("{:?}", queue.submitter());
-        assert!(
-            text.starts_with("Submitter") && text.contains("capacity: 1"),
-            "{text}"
-        );
+        let texts = [
+            ("TaskQueue", format!("{queue:?}")),
+            ("Submitter", format!("{:?}", queue.submitter())),
+        ];
+        for (name, text) in texts {
+            let tells = ["press", "capacity: 1"].map(|part| text.contains(part));
+            assert!(text.starts_with(name) && tells == [true; 2], "{text}");
+        }
         queue.close();
         let text = format!("{:?}", queue.submit(Plain).err().unwrap());
         assert!(text.starts_with("Closed"), "{text}");

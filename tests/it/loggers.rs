@@ -99,15 +99,16 @@ fn a_failure_is_logged_where_nobody_sees_its_result() {
             let options = QueueOptions::new(8, 1)
                 .max_retries(1)
                 .backoff(Backoff::none())
-                .results(policy);
+                .results(policy)
+                .thread_name("press");
             let queue = TaskQueue::new(handler, options).unwrap();
             queue.submit_all(0..3).unwrap();
             let _ = queue.drain();
             lines.events()
         };
         let expected = [
-            "task 2 failed for good (attempts: 2)",
-            "task 3 panicked for good (attempts: 2): over",
+            "task 2 of press failed for good (attempts: 2)",
+            "task 3 of press panicked for good (attempts: 2): over",
         ];
         assert_eq!(logged(ResultsPolicy::Discard), expected);
         assert_eq!(logged(ResultsPolicy::Keep), [""; 0]);
@@ -128,15 +129,63 @@ fn an_attempt_that_is_retried_is_logged_with_its_panic() {
                 _ => Ok(()),
             }
         };
-        let options = QueueOptions::new(8, 1).backoff(Backoff::none());
+        let options = QueueOptions::new(8, 1)
+            .backoff(Backoff::none())
+            .thread_name("press");
         let queue = TaskQueue::new(handler, options).unwrap();
         queue.submit(()).unwrap();
         assert_eq!(queue.drain().len(), 1);
         let expected = [
-            "task 1: attempt 1 panicked, next in 0ns: over",
-            "task 1: attempt 2 failed, next in 0ns",
+            "task 1 of press: attempt 1 panicked, next in 0ns: over",
+            "task 1 of press: attempt 2 failed, next in 0ns",
         ];
         let expected = expected.map(|text| (Level::Debug, text.to_owned()));
+        assert_eq!(lines.events(), expected);
+    });
+}
+
+#[test]
+fn tasks_dropped_and_results_left_are_logged_with_the_name_of_their_queue() {
+    within_seconds(|| {
+        let lines = Recorder::new();
+        let noted = lines.clone();
+        on_log(move |level, text| noted.note((level, text.to_owned())));
+        for listens in [false, true] {
+            let gate = Gate::new();
+            let handler = {
+                let gate = gate.clone();
+                move |attempt: &Attempt<'_, u32>| {
+                    gate.pass();
+                    Ok::<_, &str>(attempt.payload)
+                }
+            };
+            let options = QueueOptions::new(1, 1)
+                .backpressure(BackpressureStrategy::Drop)
+                .thread_name("press");
+            let queue = TaskQueue::new(handler, options).unwrap();
+            let results = listens.then(|| queue.results());
+            queue.submit(1).unwrap();
+            gate.arrived(1);
+            queue.submit_all([2, 3, 4]).unwrap();
+            gate.open();
+            drop(queue);
+            if let Some(results) = results {
+                assert_eq!(values(results.iter().collect()), [1, 2]);
+            }
+        }
+        let dropped = "queue press is full (capacity 1): tasks dropped: 2";
+        let unclaimed = "queue press was dropped with results not received: 2 \
+            (of tasks that failed or were aborted: 0)";
+        // Whoever has a receiver will have them: no reason to warn.
+        let left = "queue press was dropped with results not received, \
+            left to its receivers if there are any: 2";
+        let expected = [
+            (Level::Warn, dropped),
+            (Level::Warn, unclaimed),
+            (Level::Warn, dropped),
+            (Level::Info, left),
+        ];
+        let expected = expected.map(|(level, text)| (level, text.to_owned()));
         assert_eq!(lines.events(), expected);
     });
 }
