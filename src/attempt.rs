@@ -147,8 +147,8 @@ impl<'a, P> Attempt<'a, P> {
     /// Says that trying again will not help, and hands the error back: for
     /// `Err(attempt.permanent(error))`, or before a `?` that converts it.
     ///
-    /// It counts only if this attempt returns `Err`, whatever the error. Of this and
-    /// [`retry_after`](Self::retry_after) the last call wins.
+    /// It counts only if this attempt returns `Err`, and then for whatever error it returns:
+    /// call it on that one. Of this and [`retry_after`](Self::retry_after) the last call wins.
     pub fn permanent<X>(&self, error: X) -> X {
         self.mark.set(Some(Mark::Permanent));
         error

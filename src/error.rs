@@ -268,7 +268,8 @@ impl<P> fmt::Debug for SubmitAllError<P> {
 ///
 /// Like all errors that hold an item, it fits a `Box<dyn Error>` only if the item is
 /// `'static`, and a `Box<dyn Error + Send + Sync>` only if it is `Send` and `Sync`, too. For
-/// other items: `.map_err(|error| error.to_string())?`.
+/// other items: `.map_err(|error| error.to_string())?`, or whatever else makes an error of
+/// a text where that does not convert, such as `anyhow::Error::msg`.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("queue is closed")]
 pub struct PushError<T>(pub T);
