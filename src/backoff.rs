@@ -12,9 +12,9 @@ use std::time::Duration;
 /// attempt (0.2 s, 0.4 s, 0.8 s, ...), at most 60 s, without jitter.
 ///
 /// Every delay is finite and at most the cap, for every attempt number and
-/// every setting: the arithmetic saturates. One that is too long for an
-/// [`Instant`](std::time::Instant), which only a constant or custom backoff or a
-/// cap beyond the default can make it, ends only when the queue is cancelled.
+/// every setting: the arithmetic saturates. A delay too long for an
+/// [`Instant`](std::time::Instant) ends only when the queue is cancelled; an exponential
+/// backoff with the default cap has none.
 ///
 /// # Examples
 ///

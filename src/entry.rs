@@ -10,21 +10,17 @@ pub(crate) struct Entry<T> {
 /// What the state tells an item, and asks it, under the lock.
 pub(crate) trait Item {
     /// It has been accepted, as the n-th of all.
-    fn accepted(&mut self, number: u64);
-
-    /// Whether to take it is to try it again.
-    fn is_retry(&self) -> bool;
-}
-
-/// An item that does not care.
-pub(crate) struct Plain<T>(pub(crate) T);
-
-impl<T> Item for Plain<T> {
     #[inline]
     fn accepted(&mut self, _number: u64) {}
 
+    /// Whether taking it starts a retry.
     #[inline]
     fn is_retry(&self) -> bool {
         false
     }
 }
+
+/// An item that does not care.
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T> Item for Plain<T> {}

@@ -18,7 +18,7 @@ pub(crate) struct Job<P> {
 }
 
 /// Set in the number of a task that is to be tried again. It stands there and not in the
-/// box, which is not to be fetched under the lock. No queue accepts half of all numbers.
+/// box, which is not to be fetched under the lock. No queue lives to accept 2^63 tasks.
 const RETRY: u64 = 1 << 63;
 
 struct Extra {

@@ -82,10 +82,8 @@
 //   growth          buffers that grow under the lock
 //   levels, slots, heap, ready               stable priority order
 //   waiting         items by due time
-//   leftover        what an aborted queue had not handed out
 //   line            sleeping threads, and the one that has been called
 //   patience        which submitter sleeps on while there is a little room
-//   wakes           those to signal once the lock is free
 //   sleepers        who must be woken, and who may go ahead of them
 //   state           every other decision, under the lock but without knowing it
 //   parker          what one thread sleeps on
@@ -112,7 +110,6 @@ mod growth;
 mod heap;
 mod job;
 mod lease;
-mod leftover;
 mod levels;
 mod line;
 mod monitor;
@@ -135,7 +132,6 @@ mod sync;
 mod task;
 mod task_queue;
 mod waiting;
-mod wakes;
 mod worker;
 
 #[cfg(any(loom, shuttle))]

@@ -30,8 +30,8 @@ pub(crate) enum Turn {
     /// It slept, and is awake before its turn: its time ran out, or it was called for
     /// something else than what there is.
     Early,
-    /// Its patience ended behind others: what there is belongs to them, unless this is its
-    /// last look.
+    /// Its grace ran out while others were before it in the line: what there is belongs to
+    /// them, unless this is its last look.
     Behind,
 }
 

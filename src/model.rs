@@ -6,7 +6,7 @@
 //! In loom every thread must have ended when the model does. Those of a queue that was dropped
 //! on its own worker cannot be joined: let the model wait for something that they do last.
 
-pub use crate::sync::clock::{advance, now, timed_waits};
-pub use crate::sync::world::{
+pub use crate::sync::modelled::clock::{advance, now, timed_waits};
+pub use crate::sync::modelled::world::{
     Order, allow_threads, large_from, let_pass, look_again, wake, wake_for_nothing,
 };

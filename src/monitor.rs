@@ -15,15 +15,13 @@ use std::time::{Duration, Instant};
 
 use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
-use crate::leftover::Leftover;
-use crate::line::Turn;
+use crate::line::{Ticket, Turn};
 use crate::parker::Parker;
-use crate::sleepers::{Side, Sleep};
-use crate::state::{Admission, Door, Look, Phase, Refusal, State};
+use crate::sleepers::{Side, Wakes};
+use crate::state::{Admission, Door, Leftover, Look, Phase, Refusal, State};
 use crate::stats::{Settled, Stats};
-use crate::sync::{self, Lock, LockGuard, Looks, thread, thread::ThreadId};
+use crate::sync::{self, Lock, LockGuard, Pauses, thread, thread::ThreadId};
 use crate::waiting::Due;
-use crate::wakes::Wakes;
 
 /// A sleep shorter than this was hardly worth its wake-up: a busy line.
 const SHORT_SLEEP: Duration = Duration::from_micros(25);
@@ -207,14 +205,14 @@ impl<T: Item> Monitor<T> {
         // looking again would only make the wake-up later.
         let sleepers = state.sleepers();
         let wants_much = side == Side::Space && sleepers.patience().is_large();
-        let mut looks = match sleepers.pauses(side) {
-            None => Looks::none(),
-            Some(_) if wants_much => Looks::patient(),
-            Some(pauses) => Looks::every(pauses),
+        let mut pauses = match sleepers.pauses(side) {
+            None => Pauses::none(),
+            Some(_) if wants_much => Pauses::patient(),
+            Some(pauses) => Pauses::every(pauses),
         };
-        let (mut turn, mut last_sleep) = (Turn::Again, None);
+        let (mut turn, mut ticket) = (Turn::Again, None);
         loop {
-            match looks.next() {
+            match pauses.next() {
                 Some(pause) => {
                     Self::unlock(state);
                     let waited = pause.waited();
@@ -225,9 +223,9 @@ impl<T: Item> Monitor<T> {
                     }
                 }
                 None => {
-                    let slept;
-                    (state, turn, slept) = self.sleep(state, side, last_sleep, wait.deadline());
-                    last_sleep = Some(slept);
+                    let slept_under;
+                    (state, turn, slept_under) = self.sleep(state, side, ticket, wait.deadline());
+                    ticket = Some(slept_under);
                 }
             }
             let last = wait.is_over();
@@ -242,14 +240,14 @@ impl<T: Item> Monitor<T> {
     /// Sleeps until called, or until an instant that the state sets, `deadline` at the
     /// latest. Why the sleep ended does not matter: a call may come after that instant and
     /// before the lock, so the state says whether this thread was called. `before` is the
-    /// caller's last sleep for this, if there was one.
+    /// ticket that the caller has slept under for this, if it has.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
-        before: Option<Sleep>,
+        before: Option<Ticket>,
         deadline: Option<Instant>,
-    ) -> (Guard<'a, T>, Turn, Sleep) {
+    ) -> (Guard<'a, T>, Turn, Ticket) {
         let since = sync::timestamp();
         let parker = Arc::new(Parker::new());
         let (sleep, until) =
@@ -262,7 +260,7 @@ impl<T: Item> Monitor<T> {
         let mut state = self.state.lock();
         let slept = sync::timestamp().saturating_duration_since(since);
         let turn = state.sleepers().wake_up(sleep, slept < SHORT_SLEEP);
-        (state, turn, sleep)
+        (state, turn, sleep.ticket)
     }
 
     // ----- in ---------------------------------------------------------------
@@ -399,32 +397,13 @@ impl<T: Item> Monitor<T> {
     fn take<E>(
         &self,
         wait: Wait,
-        mut look: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
+        mut take: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
     ) -> Result<E, TryPopError> {
-        let mut state = self.state.lock();
-        match look(&mut state, Turn::Newcomer) {
-            Err(TryPopError::Empty) if !matches!(wait, Wait::No) => {
-                self.take_longer(state, wait, look)
-            }
-            taken => {
-                Self::unlock(state);
-                taken
-            }
-        }
-    }
-
-    #[cold]
-    fn take_longer<E>(
-        &self,
-        state: Guard<'_, T>,
-        wait: Wait,
-        mut look: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
-    ) -> Result<E, TryPopError> {
-        let answer = self.wait_longer(
-            state,
+        let answer = self.wait_for(
+            self.state.lock(),
             Side::Work,
             wait,
-            |state, Look { turn, .. }| match look(state, turn) {
+            |state, look| match take(state, look.turn) {
                 Err(TryPopError::Empty) => None,
                 taken => Some(taken),
             },

@@ -49,7 +49,9 @@ impl Pace {
     /// - All of it: the other side had finished. The look came late, unless one shortly before
     ///   had found nothing.
     ///
-    /// Of about thirty looks one comes early, for that costs more than to come late.
+    /// A look that came early lengthens the pace by a quarter, any other shortens it by a
+    /// 128th: so it settles where one look in about thirty is early, which costs more than to
+    /// be late.
     pub(crate) fn learn(
         &mut self,
         capacity: usize,

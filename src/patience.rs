@@ -57,9 +57,8 @@ impl Patience {
         self.refilling = false;
     }
 
-    /// A submitter falls asleep, and perhaps not for the first time. Until when, if it is not
-    /// called, should it be the one that is patient. A submitter whose own deadline comes
-    /// first cannot be.
+    /// A submitter falls asleep; `is_again` if it has slept for this before. If it becomes the
+    /// patient one, returns when its grace ends. One whose own deadline comes first cannot.
     pub(crate) fn fall_asleep(
         &mut self,
         is_again: bool,

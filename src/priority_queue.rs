@@ -24,26 +24,26 @@ const PORTION: usize = 1024;
 /// [`close`](Self::close), or hold a guard of [`close_on_drop`](Self::close_on_drop).
 ///
 /// The greatest priority comes out first, and equal priorities in the order in which they
-/// were accepted (what comes back from a lease goes behind the others). To push and pop
-/// takes constant time with up to eight priorities at once, and logarithmic time beyond (and
-/// until those beyond are gone). Items are moved in and out by value: put those of more than
-/// a few kilobytes in a box.
+/// were accepted (what comes back from a lease goes behind the others). With up to eight
+/// different priorities queued at once, push and pop take constant time; with more they take
+/// logarithmic time, until every item of a priority beyond the eight has been taken. Items
+/// are moved in and out by value: put those of more than a few kilobytes in a box.
 ///
 /// `push`, `pop` and `lease` come in the usual four forms: the plain one blocks, `try_`
 /// never does, `_timeout` takes a [`Duration`] and `_deadline` an [`Instant`]. A timeout
 /// too long for an `Instant` means no limit; at its deadline an operation tries once more
 /// before it gives up. (All share a lock, which is held for nanoseconds, and by a batch for
-/// microseconds. It is held for longer where a large buffer grows or is given back, and by
-/// whoever comes first when very many leases are due.)
+/// microseconds. It is held for longer while a large buffer grows or is freed, and by the
+/// first operation after very many items became due.)
 ///
 /// What is [popped](Self::pop) is done with. What is [leased](Self::lease) is
 /// tracked until the lease is dropped: it can come back after a delay, a closed
 /// queue waits for it, and [`join`](Self::join) returns once there is none.
 ///
-/// Memory grows with the number of items, not with the capacity. A priority that becomes
-/// empty keeps a buffer of up to 64 KiB and frees a larger one. Beyond eight priorities, new
-/// ones share a heap, for which the same holds. One that is not empty keeps the buffer of its
-/// largest moment. No code of the item (such as its destructor) runs under the queue's lock.
+/// Memory grows with the number of items, not with the capacity. Each of up to eight
+/// priorities has a buffer; further ones share another. A buffer does not shrink while
+/// anything lies in it; one that becomes empty is freed if it is larger than 64 KiB, and kept
+/// otherwise. No code of the item (such as its destructor) runs under the queue's lock.
 /// Dropping the queue drops its items like those of a `Vec`; [`abort`](Self::abort) hands
 /// them out.
 ///
@@ -297,9 +297,8 @@ impl<T> PriorityQueue<T> {
 
     /// Takes up to `limit` items, in order, and appends them to `buffer`; blocks until there is
     /// one. Up to 1024 are taken at once; if there are more, others may push and pop in
-    /// between. Returns how many it took; 0 means that
-    /// nothing can come any more, that `limit` is 0, or that `buffer` holds `usize::MAX`
-    /// items without a size.
+    /// between. Returns how many it took; 0 means that nothing can come any more, that `limit`
+    /// is 0, or that `buffer` holds `usize::MAX` items without a size.
     ///
     /// As with [`pop`](Self::pop), a closed queue goes on while a lease may come
     /// back, and a thread that holds a lease must not call this.
@@ -320,7 +319,7 @@ impl<T> PriorityQueue<T> {
         // Even items without a size are counted. Found out here, not under the lock.
         let limit = limit.min(usize::MAX - buffer.len());
         // So that it need not grow under the lock, as a rule.
-        buffer.reserve(limit.min(64));
+        buffer.reserve(limit.min(self.capacity).min(64));
         let (mut taken, mut wait) = (0, Wait::Forever);
         while taken < limit {
             let portion = PORTION.min(limit - taken);
@@ -419,15 +418,15 @@ impl<T> PriorityQueue<T> {
     // ----- the end ----------------------------------------------------------
 
     /// Refuses new items, including those of blocked pushers. Queued items stay and can
-    /// still be taken, and leases can come back. Returns whether this call closed the
-    /// queue; there is no way to open it again.
+    /// still be taken, and leases can come back. Never blocks. Returns whether this call
+    /// closed the queue; there is no way to open it again.
     pub fn close(&self) -> bool {
         self.monitor.close()
     }
 
-    /// Closes the queue and hands back everything that was not taken: what is
-    /// ready in the order in which it would have been taken, then what waits for
-    /// its time, the earliest due first. A second call hands back nothing.
+    /// Closes the queue and hands back everything that was not taken, without waiting for
+    /// leases: what is ready in the order in which it would have been taken, then what waits
+    /// for its time, the earliest due first. A second call hands back nothing.
     ///
     /// Blocked pushers get their items back, as from any closed queue, and
     /// blocked consumers are told that nothing can come any more: what is leased

@@ -50,8 +50,9 @@ pub struct WorkerResult<P, R, E> {
     pub attempts: u32,
     /// From the start of the first attempt to the end of the last, including the delays
     /// between them; zero if there was no attempt. The attempt that succeeds ends when the
-    /// payload has been dropped. Where one task follows another at once, one look at the
-    /// clock does for both: publishing the result of the first counts for the second.
+    /// payload has been dropped. A worker that goes straight from one task to the next reads
+    /// the clock once for both, so publishing the first one's result counts as time of the
+    /// second.
     pub duration: Duration,
 }
 
@@ -71,10 +72,10 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 ///
 /// To take it apart: `let Failure { task, error, .. } = *failure`.
 ///
-/// A task whose result somebody has received is no part of the queue, or is about to leave
-/// it: `wait_idle` and `drain` do not wait for what its receiver does with it. A program that
-/// submits dead letters again must know by other means when to close the queue: by counting,
-/// say.
+/// Once its result has been received, a task no longer keeps the queue from being idle:
+/// `wait_idle` and `drain` do not wait for what the receiver does with it. A program that
+/// submits dead letters again must find out by other means when to close the queue, such as
+/// a count of outstanding tasks.
 ///
 /// # Examples
 ///

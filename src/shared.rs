@@ -60,15 +60,6 @@ impl<P> Shared<P> {
         }
     }
 
-    /// Asks for room for tasks in order. Those that did not get in are left in `jobs`.
-    pub(crate) fn offer_all(
-        &self,
-        jobs: &mut impl ExactSizeIterator<Item = Entry<Job<P>>>,
-        terms: Terms,
-    ) -> Result<(), NotAccepted> {
-        self.monitor.offer_all(jobs, terms)
-    }
-
     pub(crate) fn submit_error<Q>(&self, why: NotAccepted, task: Task<Q>) -> SubmitError<Q> {
         match why {
             NotAccepted::Full => SubmitError::Full {

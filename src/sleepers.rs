@@ -26,7 +26,6 @@ use std::time::Instant;
 use crate::line::{Line, Ticket, Turn};
 use crate::pace::{Pace, Waited};
 use crate::patience::Patience;
-use crate::wakes::Wakes;
 
 /// What threads sleep for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +69,33 @@ pub(crate) struct Outlook {
     pub(crate) is_closed: bool,
     pub(crate) is_idle: bool,
     pub(crate) is_aborted: bool,
+}
+
+/// The threads to signal once the lock is free.
+#[must_use = "threads that are not signalled sleep on"]
+pub(crate) struct Wakes<W> {
+    pub(crate) consumer: Option<W>,
+    pub(crate) submitter: Option<W>,
+    pub(crate) others: Vec<W>,
+}
+
+impl<W> Wakes<W> {
+    pub(crate) const NOBODY: Self = Self {
+        consumer: None,
+        submitter: None,
+        others: Vec::new(),
+    };
+
+    /// `None` if there are none.
+    pub(crate) fn if_any(self) -> Option<Self> {
+        let any = self.consumer.is_some() || self.submitter.is_some() || !self.others.is_empty();
+        any.then_some(self)
+    }
+
+    pub(crate) fn wakers(self) -> impl Iterator<Item = W> {
+        let consumer = self.consumer.into_iter();
+        consumer.chain(self.submitter).chain(self.others)
+    }
 }
 
 /// `W` is what the monitor signals to wake a thread.
@@ -199,7 +225,7 @@ impl<W> Sleepers<W> {
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
-        before: Option<Sleep>,
+        before: Option<Ticket>,
         waker: W,
         deadline: Option<Instant>,
         next_due: Option<Instant>,
@@ -209,7 +235,7 @@ impl<W> Sleepers<W> {
         if side == Side::Space && !lines.space.is_waited_in() {
             lines.patience.begin();
         }
-        let ticket = lines.of(side).join(before.map(|sleep| sleep.ticket), waker);
+        let ticket = lines.of(side).join(before, waker);
         let is_again = before.is_some();
         lines.called_for = None;
         self.occupied |= side.bit();

@@ -17,14 +17,12 @@ use std::time::Instant;
 
 use crate::entry::{Entry, Item};
 use crate::error::TryPopError;
-use crate::leftover::Leftover;
-use crate::line::Turn;
+use crate::line::{Ticket, Turn};
 use crate::pace::Waited;
 use crate::ready::Ready;
-use crate::sleepers::{Outlook, Side, Sleep, Sleepers};
+use crate::sleepers::{Outlook, Side, Sleep, Sleepers, Wakes};
 use crate::stats::{Settled, Stats};
 use crate::waiting::{Due, Waiting};
-use crate::wakes::Wakes;
 
 /// One look at the state, by a thread that will wait if it does not find what it wants.
 #[derive(Debug, Clone, Copy)]
@@ -260,8 +258,8 @@ impl<T: Item, W> State<T, W> {
         self.pop_ready(turn).ok_or_else(|| self.nothing())
     }
 
-    /// The same for up to `limit` items that are ready by now. Together they count as one
-    /// that went ahead of those who wait.
+    /// The same for up to `limit` items, at least one, that are ready by now. Together they
+    /// count as one that went ahead of those who wait.
     pub(crate) fn pop_many(
         &mut self,
         limit: usize,
@@ -402,9 +400,10 @@ impl<T: Item, W> State<T, W> {
     pub(crate) fn abort(&mut self, now: impl FnOnce() -> Instant) -> Leftover<T> {
         self.catch_up(now);
         self.phase = Phase::Aborted;
-        let ready = mem::replace(&mut self.ready, Ready::new());
-        let waiting = mem::replace(&mut self.waiting, Waiting::new());
-        let leftover = Leftover::new(ready, waiting);
+        let leftover = Leftover {
+            ready: mem::replace(&mut self.ready, Ready::new()),
+            waiting: mem::replace(&mut self.waiting, Waiting::new()),
+        };
         self.leased += leftover.len();
         leftover
     }
@@ -430,7 +429,7 @@ impl<T: Item, W> State<T, W> {
     pub(crate) fn fall_asleep(
         &mut self,
         side: Side,
-        before: Option<Sleep>,
+        before: Option<Ticket>,
         waker: W,
         deadline: Option<Instant>,
         now: impl FnOnce() -> Instant,
@@ -498,6 +497,23 @@ impl<T: Item, W> State<T, W> {
             self.unsettled() + self.unsuccessful() <= self.accepted && self.delayed <= self.leased,
             "the books do not balance",
         );
+    }
+}
+
+/// Everything that an aborted queue had not handed out yet.
+pub(crate) struct Leftover<T> {
+    ready: Ready<T>,
+    waiting: Waiting<Entry<T>>,
+}
+
+impl<T> Leftover<T> {
+    /// In order of priority, then those that waited, in order of due time.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<T>> {
+        self.ready.chain(self.waiting.into_items())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len()
     }
 }
 

@@ -203,7 +203,7 @@ impl<P> Submitter<P> {
         let mut dropped = Vec::new();
         while let Some(mut chunk) = chunks.next_chunk() {
             let size = chunk.len();
-            let offered = self.shared.offer_all(&mut chunk, self.terms());
+            let offered = self.shared.monitor.offer_all(&mut chunk, self.terms());
             accepted += size - chunk.len();
             let refused = chunk.len();
             dropped.extend(chunk.map(|entry| Job::into_task(entry).0));

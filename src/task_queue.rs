@@ -63,18 +63,18 @@ use crate::worker::Worker;
 /// handler that runs for long should look at [`Attempt::is_cancelled`].
 ///
 /// A queue in a `static` is never dropped, and its tasks end with the process: close it, and
-/// wait until it is [idle](Self::wait_idle), before `main` returns. Nor is one that its own
-/// handler owns, in an `Arc`, say, or a task or a result in it: what a handler needs it has
-/// from its [`Attempt`].
+/// wait until it is [idle](Self::wait_idle), before `main` returns. Nor is a queue dropped
+/// that is kept alive from inside, by an `Arc` of it in its own handler or in one of its
+/// tasks or results: a handler gets what it needs of the queue from its [`Attempt`].
 ///
 /// Where another thread receives the [results](Self::results), do not drain: it would take
 /// what that thread has yet to receive. [`recipes`](crate::recipes) shows how to stop then.
 ///
-/// A queue built by a destructor during unwinding is drained, not aborted, whenever it is
-/// dropped, be it by a later panic.
+/// A queue that was built while its thread was unwinding, by a destructor, is always drained
+/// when it is dropped, never aborted.
 ///
-/// That a thread would wait for itself is found out on the queue's own workers only: `drain`,
-/// `abort` and drop on a helper thread that a handler waits for hang.
+/// Only the queue's own workers are kept from waiting for themselves. A helper thread that a
+/// handler waits for is not recognised: `drain`, `abort` and drop hang there.
 ///
 /// # Examples
 ///
@@ -325,9 +325,9 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// worker has left, and no `cancel` is still publishing; so after
     /// [`close`](Self::close) a loop over it ends with the last result. Each result goes to
     /// one taker: what is received here is not returned by `drain`. With
-    /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start. To drop all
-    /// receivers does not stop results from being kept, for the queue is one itself. A handler
-    /// that waits for the end of its own queue's results waits for ever.
+    /// [`ResultsPolicy::Discard`] the receiver is disconnected from the start. Dropping all
+    /// receivers does not stop results from being kept: the queue holds a receiver itself. A
+    /// handler that waits for the end of its own queue's results waits for ever.
     ///
     /// The receiver is crossbeam's, of version 0.5: its `select!` macro works with it.
     ///
@@ -369,8 +369,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// that was settled by then can be received. One idle moment since the call is enough,
     /// even if the queue is filled again at once; while others submit without a pause there
     /// may be none. Submitters that are blocked do not count, as their tasks are not accepted
-    /// yet: join your producers first. A task whose result was received is settled, or about
-    /// to be: this does not wait until the receiver submits it again.
+    /// yet (join your producers first), nor does a receiver that is about to submit a failed
+    /// task again.
     ///
     /// # Panics
     ///

@@ -125,7 +125,7 @@ impl Model {
             true => None,
             false => self.sleeps.iter().rev().find(|(other, _)| *other == name),
         };
-        let before = before.map(|&(_, sleep)| sleep);
+        let before = before.map(|(_, sleep)| sleep.ticket);
         let slept = self.state.fall_asleep(side, before, name, None, || now);
         self.sleeps.push((name, slept.0));
         slept

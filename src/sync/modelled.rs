@@ -4,24 +4,29 @@
 //! made of them are not explored. What neither checker does by itself, looks
 //! before a sleep (in loom) and spurious wake-ups, happens where the model says.
 
+mod channel;
+mod checker;
+pub(crate) mod clock;
+pub(crate) mod world;
+
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-pub use super::channel::Receiver;
-pub(crate) use super::channel::{Sender, unbounded};
-pub(crate) use super::checker::sync::atomic::AtomicBool;
-pub(crate) use super::world::{large_capacity, max_passes};
-use super::{checker, clock, world};
+pub use channel::Receiver;
+pub(crate) use channel::{Sender, unbounded};
+pub(crate) use checker::sync::atomic::AtomicBool;
+pub(crate) use world::{large_capacity, max_passes};
+
 use crate::pace::Waited;
 
 /// As many as the model says, whatever they are for.
-pub(crate) struct Looks(u32);
+pub(crate) struct Pauses(u32);
 
 /// To the checker a pause is a yield.
 pub(crate) struct Pause;
 
-impl Looks {
+impl Pauses {
     pub(crate) fn every(_pauses: u32) -> Self {
         Self(world::looks())
     }
@@ -35,7 +40,7 @@ impl Looks {
     }
 }
 
-impl Iterator for Looks {
+impl Iterator for Pauses {
     type Item = Pause;
 
     fn next(&mut self) -> Option<Pause> {

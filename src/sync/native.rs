@@ -1,5 +1,8 @@
 //! The seam in ordinary builds: `parking_lot`, `crossbeam-channel`, `std`.
 
+mod lock;
+mod pauses;
+
 use std::io;
 use std::time::Instant;
 
@@ -8,6 +11,9 @@ use parking_lot::MutexGuard;
 use super::{LARGE_CAPACITY, MAX_PASSES};
 
 pub(crate) use std::sync::atomic::AtomicBool;
+
+pub(crate) use lock::{Lock, LockGuard};
+pub(crate) use pauses::Pauses;
 
 pub use crossbeam_channel::Receiver;
 pub(crate) use crossbeam_channel::{Sender, unbounded};
@@ -20,7 +26,7 @@ pub(crate) const fn max_passes() -> u32 {
     MAX_PASSES
 }
 
-pub(super) fn spin(pauses: u32) {
+fn spin(pauses: u32) {
     (0..pauses).for_each(|_| std::hint::spin_loop());
 }
 

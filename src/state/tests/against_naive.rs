@@ -305,13 +305,13 @@ impl Machine {
     ) {
         self.threads += u32::from(who.is_none());
         let thread = who.map_or(self.threads, |(thread, _)| thread);
-        let before = who.map(|(_, sleep)| sleep);
+        let before = who.map(|(_, sleep)| sleep.ticket);
         let side = errand.side();
         let now = self.now;
         let (sleep, until) = self
             .state
             .fall_asleep(side, before, thread, deadline, || now);
-        assert!(before.is_none_or(|before| before.ticket == sleep.ticket));
+        assert!(before.is_none_or(|before| before == sleep.ticket));
         assert!(deadline.is_none_or(|deadline| until.is_some_and(|until| until <= deadline)));
         if side == Space && until != deadline {
             assert_eq!(until, Some(now + GRACE));

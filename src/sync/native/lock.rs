@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{MappedRwLockWriteGuard, Mutex, RwLock, RwLockWriteGuard};
 
-use super::native::spin;
+use super::spin;
 
 pub(crate) type LockGuard<'a, T> = MappedRwLockWriteGuard<'a, T>;
 
@@ -37,8 +37,8 @@ pub(crate) struct Lock<T> {
 /// How many pauses of the processor come before the first try. Whoever holds the lock is
 /// likely to want it again, and then again; left alone for that long it gets several
 /// operations done before the cache lines move to another core. So a tenure should be long
-/// beside that move, which takes ten times as long on one machine as on another, or an hour
-/// later.
+/// beside that move. How long a move takes differs tenfold between machines, and on one
+/// machine over time, so it is measured.
 struct Tenure {
     shortest: u32,
     longest: u32,
@@ -60,8 +60,8 @@ impl Tenure {
         self.shortest < self.longest
     }
 
-    /// As many as a lost try takes nanoseconds. A pause takes ten to fifty of them, so the
-    /// holder is left alone for ten to fifty times as long as a lost try takes.
+    /// One pause for each nanosecond that a lost try takes. A pause itself takes ten to fifty
+    /// nanoseconds, so the holder is left alone for ten to fifty times as long as a lost try.
     fn pauses(&self) -> u32 {
         // ORDERING: only a measure of how long to wait.
         let lost_try = self.lost_try.load(Relaxed);

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{LARGE_CAPACITY, MAX_PASSES, checker};
+use super::checker;
+use crate::sync::{LARGE_CAPACITY, MAX_PASSES};
 
 /// Which of several sleepers is woken first, where more than one could be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

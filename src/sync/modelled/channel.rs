@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 
-use super::modelled::{Condvar, Mutex, now};
-use super::world;
+use super::{Condvar, Mutex, now, world};
 
 type Shared<T> = Mutex<State<T>>;
 

@@ -30,31 +30,14 @@ const MAX_PASSES: u32 = 1 << 14;
 pub use crossbeam_channel::{RecvError, RecvTimeoutError, TryRecvError};
 
 #[cfg(not(any(loom, shuttle)))]
-mod lock;
-#[cfg(not(any(loom, shuttle)))]
-mod looks;
-#[cfg(not(any(loom, shuttle)))]
 mod native;
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use lock::{Lock, LockGuard};
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use looks::Looks;
-#[cfg(not(any(loom, shuttle)))]
-pub use native::Receiver;
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use native::*;
+use native as built_on;
 
 #[cfg(any(loom, shuttle))]
-mod channel;
+pub(crate) mod modelled;
 #[cfg(any(loom, shuttle))]
-mod checker;
-#[cfg(any(loom, shuttle))]
-pub(crate) mod clock;
-#[cfg(any(loom, shuttle))]
-mod modelled;
-#[cfg(any(loom, shuttle))]
-pub use modelled::Receiver;
-#[cfg(any(loom, shuttle))]
-pub(crate) use modelled::*;
-#[cfg(any(loom, shuttle))]
-pub(crate) mod world;
+use modelled as built_on;
+
+pub use built_on::Receiver;
+pub(crate) use built_on::*;
