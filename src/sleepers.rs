@@ -3,8 +3,7 @@
 //! Threads sleep in four lines. The monitor asks for whom to [call](Sleepers::call)
 //! before it lets go of the lock, and signals after. The answer is not tied to the
 //! change that was made; it restores these invariants, whichever of them the change
-//! broke. If neither the lines nor what they wait for have changed since the last answer,
-//! nobody need be called.
+//! broke.
 //!
 //! - **work**: while something is ready and a consumer sleeps, a consumer has
 //!   been called. One is enough: when it arrives it takes what it came for, and
@@ -57,7 +56,6 @@ pub(crate) struct Sleep {
 }
 
 /// What sleepers wait for, as it is now.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
     pub(crate) is_ready: bool,
     /// When the first of what waits is due.
@@ -114,9 +112,6 @@ pub(crate) struct Sleepers<W> {
 }
 
 struct Lines<W> {
-    /// What everybody has been called for who must be; nothing if the lines have changed
-    /// since. While this is how things stand no line is looked at or written.
-    called_for: Option<Outlook>,
     work: Line<W>,
     space: Line<W>,
     idle: Line<W>,
@@ -141,7 +136,6 @@ impl<W> Sleepers<W> {
             busy: [false; 2],
             paces: [Pace::usual(capacity); 2],
             lines: Box::new(Lines {
-                called_for: None,
                 work: Line::new(max_passes),
                 space: Line::new(max_passes),
                 idle: Line::new(max_passes),
@@ -237,7 +231,6 @@ impl<W> Sleepers<W> {
         }
         let ticket = lines.of(side).join(before, waker);
         let is_again = before.is_some();
-        lines.called_for = None;
         self.occupied |= side.bit();
         let alarm = match side {
             Side::Work => lines.unwatched(next_due).inspect(|&due| {
@@ -270,7 +263,6 @@ impl<W> Sleepers<W> {
             *busy = was_called && slept_shortly;
         }
         let lines = &mut *self.lines;
-        lines.called_for = None;
         let line = lines.of(side);
         line.leave(ticket);
         if !line.is_waited_in() {
@@ -295,12 +287,8 @@ impl<W> Sleepers<W> {
 
     /// Takes those who must be woken out of their lines.
     #[inline]
-    pub(crate) fn call(&mut self, outlook: &Outlook) -> Option<Wakes<W>> {
+    pub(crate) fn call(&mut self, outlook: Outlook) -> Option<Wakes<W>> {
         let lines = &mut *self.lines;
-        if lines.called_for.as_ref() == Some(outlook) {
-            return None;
-        }
-        lines.called_for = Some(*outlook);
         let mut wakes = Wakes::NOBODY;
         if outlook.is_finished {
             wakes.others.extend(lines.work.call_all());

@@ -451,7 +451,7 @@ impl<T: Item, W> State<T, W> {
         if !self.sleepers.wait_in_turn() && !self.is_idle() && self.phase != Phase::Aborted {
             return None;
         }
-        self.sleepers.call(&Outlook {
+        self.sleepers.call(Outlook {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),
             is_finished: self.is_finished(),
