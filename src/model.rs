@@ -8,5 +8,5 @@
 
 pub use crate::sync::modelled::clock::{advance, now, timed_waits};
 pub use crate::sync::modelled::world::{
-    Order, allow_threads, large_from, let_pass, look_again, wake, wake_for_nothing,
+    Order, allow_threads, large_from, let_pass, look_again, wake_order, wake_spuriously,
 };

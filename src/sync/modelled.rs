@@ -127,7 +127,7 @@ impl Condvar {
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let MutexGuard { data, gate, mutex } = guard;
         drop(data);
-        if world::wakes_for_nothing() {
+        if world::wakes_spuriously() {
             drop(gate);
             return mutex.lock();
         }

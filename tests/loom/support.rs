@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
-use taskshelf::model::{Order, let_pass, look_again, wake, wake_for_nothing};
+use taskshelf::model::{Order, let_pass, look_again, wake_order, wake_spuriously};
 use taskshelf::{Attempt, QueueOptions, SubmitError, Submitted, TaskId, TaskQueue, WorkerResult};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -120,7 +120,7 @@ impl World {
     fn begin(self) {
         match self {
             Self::Plain => {}
-            Self::WakesForNothing => wake_for_nothing(1),
+            Self::WakesForNothing => wake_spuriously(1),
             Self::LetsPass(count) => let_pass(count),
             Self::LooksAgain => look_again(1),
         }
@@ -212,7 +212,7 @@ impl Model {
         let count = Arc::clone(&executions);
         builder.check(move || {
             count.fetch_add(1, Relaxed);
-            wake(order);
+            wake_order(order);
             world.begin();
             body();
         });

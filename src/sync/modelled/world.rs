@@ -56,7 +56,7 @@ fn world() -> MutexGuard<'static, World> {
 /// Says in which order this execution of the model wakes threads, where that
 /// is not decided by a queue: receivers that wait for results, and waits that
 /// are due at the same move of the clock. Call it first.
-pub fn wake(order: Order) {
+pub fn wake_order(order: Order) {
     world().order = order;
 }
 
@@ -103,14 +103,14 @@ pub(super) fn looks() -> u32 {
     world().looks
 }
 
-/// Lets the first `count` waits on a condvar in this execution of the model end though
-/// nobody has notified it, as they may.
-pub fn wake_for_nothing(count: u32) {
+/// Wakes the first `count` waits on a condvar in this execution of the model though nobody
+/// has notified it, as may happen.
+pub fn wake_spuriously(count: u32) {
     world().spurious_wakes = count;
 }
 
 /// Whether this sleep is one of them.
-pub(super) fn wakes_for_nothing() -> bool {
+pub(super) fn wakes_spuriously() -> bool {
     let mut world = world();
     let wakes = world.spurious_wakes > 0;
     world.spurious_wakes = world.spurious_wakes.saturating_sub(1);
