@@ -223,9 +223,7 @@ impl<T: Item> Monitor<T> {
                     }
                 }
                 None => {
-                    let slept_under;
-                    (state, turn, slept_under) = self.sleep(state, side, ticket, wait.deadline());
-                    ticket = Some(slept_under);
+                    (state, turn) = self.sleep(state, side, &mut ticket, wait.deadline());
                 }
             }
             let last = wait.is_over();
@@ -239,19 +237,20 @@ impl<T: Item> Monitor<T> {
 
     /// Sleeps until called, or until an instant that the state sets, `deadline` at the
     /// latest. Why the sleep ended does not matter: a call may come after that instant and
-    /// before the lock, so the state says whether this thread was called. `before` is the
-    /// ticket that the caller has slept under for this, if it has.
+    /// before the lock, so the state says whether this thread was called. It keeps its `ticket`
+    /// for the next sleep for this, and gets one for the first.
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, T>,
         side: Side,
-        before: Option<Ticket>,
+        ticket: &mut Option<Ticket>,
         deadline: Option<Instant>,
-    ) -> (Guard<'a, T>, Turn, Ticket) {
+    ) -> (Guard<'a, T>, Turn) {
         let since = sync::timestamp();
         let parker = Arc::new(Parker::new());
         let (sleep, until) =
-            state.fall_asleep(side, before, Arc::clone(&parker), deadline, sync::now);
+            state.fall_asleep(side, *ticket, Arc::clone(&parker), deadline, sync::now);
+        *ticket = Some(sleep.ticket);
         // To fall asleep may oblige this thread to wake another, for instance the
         // next if there is room that it may not take. Asked only now that it
         // counts as asleep: what it watches needs no other watcher.
@@ -260,7 +259,7 @@ impl<T: Item> Monitor<T> {
         let mut state = self.state.lock();
         let slept = sync::timestamp().saturating_duration_since(since);
         let turn = state.sleepers().wake_up(sleep, slept < SHORT_SLEEP);
-        (state, turn, sleep.ticket)
+        (state, turn)
     }
 
     // ----- in ---------------------------------------------------------------
