@@ -5,6 +5,8 @@
 //! `SHUTTLE_ITERATIONS` says how many schedules each model draws in each of the
 //! two ways. A failure prints its schedule; to see it again, and nothing else:
 //! `SHUTTLE_REPLAY=<schedule> cargo shuttle <model>`.
+//!
+//! In [`programs`] what the threads do is drawn as well.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +15,11 @@
 
 #[cfg(shuttle)]
 mod bakery;
+#[cfg(shuttle)]
+mod programs;
+#[cfg(shuttle)]
+#[path = "../stress/random.rs"]
+mod random;
 #[cfg(shuttle)]
 mod shelf;
 #[cfg(shuttle)]

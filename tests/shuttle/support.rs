@@ -1,6 +1,7 @@
 //! How schedules are drawn, and threads in numbers.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
@@ -27,6 +28,17 @@ fn run(scheduler: impl Scheduler + 'static, body: &Arc<impl Fn() + Send + Sync +
     Runner::new(scheduler, config).run(move || body());
 }
 
+pub(crate) fn iterations() -> usize {
+    variable("SHUTTLE_ITERATIONS").unwrap_or(ITERATIONS)
+}
+
+/// A number from the environment.
+pub(crate) fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse().ok();
+    Some(number.unwrap_or_else(|| panic!("{name} is not a number")))
+}
+
 /// Draws schedules of a model.
 pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
     let body = Arc::new(body);
@@ -34,10 +46,7 @@ pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
         run(ReplayScheduler::new_from_encoded(&schedule), &body);
         return;
     }
-    let iterations = match std::env::var("SHUTTLE_ITERATIONS") {
-        Ok(number) => number.parse().expect("SHUTTLE_ITERATIONS is a number"),
-        Err(_) => ITERATIONS,
-    };
+    let iterations = iterations();
     run(RandomScheduler::new(iterations), &body);
     run(PctScheduler::new(PCT_DEPTH, iterations), &body);
 }
