@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex as StdMutex, OnceLock};
 
 use shuttle::thread;
-use taskshelf::model::{now, timed_waits};
+use taskshelf::model::now;
 use taskshelf::{
     Attempt, BackpressureStrategy, QueueOptions, Receiver, ResultsPolicy, RetryWaits, Submitter,
     TaskQueue, TryRecvError, WorkerResult,
 };
 
+use super::course::{Course, Next};
 use super::crew::{Crew, Gate};
 use super::room::Room;
 use super::world::{Wait, draw_world, tick};
@@ -195,31 +196,26 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Until everybody has left, and every task is settled.
     fn keep(&mut self) {
-        let (mut ticks, mut events) = (0, 0);
+        let mut course = Course::default();
         loop {
             thread::yield_now();
             let (people, handlers) = (self.bakery.people.asleep(), self.bakery.handlers.asleep());
             if self.check(&people, &handlers) && people.is_empty() {
                 return;
             }
-            let event = if timed_waits() > 0 && ticks < 60 && self.random.chance(85) {
-                ticks += 1;
-                Event::Tick
-            } else if handlers.contains(&Sleep::Gate) && self.random.chance(60) {
-                Event::OpenGate
-            } else {
-                events += 1;
-                self.room.forget();
-                self.draw(events > 6)
+            let event = match course.next(&mut self.random, handlers.contains(&Sleep::Gate)) {
+                Next::Tick => Event::Tick,
+                Next::OpenGate => Event::OpenGate,
+                Next::Step { may_end } => self.draw(may_end),
             };
             say(format_args!("{event:?}"));
             self.cause(event);
         }
     }
 
-    /// `must_end`: the threads have been left alone for long enough.
-    fn draw(&mut self, must_end: bool) -> Event {
-        if must_end && self.random.chance(60) {
+    fn draw(&mut self, may_end: bool) -> Event {
+        self.room.forget();
+        if may_end && self.random.chance(60) {
             let ends = [Event::OpenGate, Event::Close, Event::Cancel, Event::Drop];
             return self.random.pick(&ends);
         }

@@ -33,6 +33,7 @@ use crate::support::{iterations, variable};
 use scheduler::QuietPoints;
 
 mod bakery;
+mod course;
 mod crew;
 mod room;
 mod scheduler;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use shuttle::thread;
 use taskshelf::PriorityQueue;
-use taskshelf::model::{now, timed_waits};
+use taskshelf::model::now;
 
+use super::course::{Course, Next};
 use super::crew::{Crew, Gate};
 use super::room::Room;
 use super::world::{draw_world, tick};
@@ -175,7 +176,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Until everybody has left.
     fn keep(&mut self) {
-        let (mut ticks, mut events) = (0, 0);
+        let mut course = Course::default();
         loop {
             thread::yield_now();
             let asleep = self.shelf.crew.asleep();
@@ -183,24 +184,19 @@ impl Watch<'_> {
             if asleep.is_empty() {
                 return;
             }
-            let event = if timed_waits() > 0 && ticks < 60 && self.random.chance(85) {
-                ticks += 1;
-                Event::Tick
-            } else if asleep.contains(&Sleep::Gate) && self.random.chance(50) {
-                Event::OpenGate
-            } else {
-                events += 1;
-                self.room.forget();
-                self.draw(events > 6)
+            let event = match course.next(&mut self.random, asleep.contains(&Sleep::Gate)) {
+                Next::Tick => Event::Tick,
+                Next::OpenGate => Event::OpenGate,
+                Next::Step { may_end } => self.draw(may_end),
             };
             say(format_args!("{event:?}"));
             self.cause(event);
         }
     }
 
-    /// `must_end`: the threads have been left alone for long enough.
-    fn draw(&mut self, must_end: bool) -> Event {
-        if must_end && self.random.chance(50) {
+    fn draw(&mut self, may_end: bool) -> Event {
+        self.room.forget();
+        if may_end && self.random.chance(50) {
             let ends = [Event::OpenGate, Event::Close, Event::Abort];
             return self.random.pick(&ends);
         }
