@@ -355,14 +355,18 @@ impl<T: Item> Monitor<T> {
     /// Takes an entry on lease.
     #[inline]
     pub(crate) fn lease(&self, wait: Wait) -> Result<Entry<T>, TryPopError> {
-        self.take(wait, |state, turn| state.next(None, turn, sync::now))
+        self.take(self.state.lock(), wait, |state, turn| {
+            state.next(None, turn, sync::now)
+        })
     }
 
     /// Takes an item and is done with it.
     #[inline]
     pub(crate) fn pop(&self, wait: Wait) -> Result<T, TryPopError> {
-        self.take(wait, |state, turn| state.pop(turn, sync::now))
-            .map(|entry| entry.item)
+        self.take(self.state.lock(), wait, |state, turn| {
+            state.pop(turn, sync::now)
+        })
+        .map(|entry| entry.item)
     }
 
     /// The same for up to `limit` items that are there at once. `each` runs under the lock.
@@ -372,7 +376,7 @@ impl<T: Item> Monitor<T> {
         wait: Wait,
         mut each: impl FnMut(T),
     ) -> Result<usize, TryPopError> {
-        self.take(wait, |state, turn| {
+        self.take(self.state.lock(), wait, |state, turn| {
             state.pop_many(limit, &mut each, turn, sync::now)
         })
     }
@@ -381,9 +385,28 @@ impl<T: Item> Monitor<T> {
     /// takes the next, in one critical section. `None` when nothing can come
     /// any more.
     #[inline(always)] // a call would pass the entry through memory
-    pub(crate) fn next(&self, mut done: Option<Settled>) -> Option<Taken<T>> {
+    pub(crate) fn next(&self, done: Option<Settled>) -> Option<Taken<T>> {
+        self.take_next(self.state.lock(), done)
+    }
+
+    /// The same for a worker whose item is to be tried again: it goes back until it is due.
+    /// The worker may then be the one that watches for that, so nobody else is woken to. An
+    /// aborted queue hands the item back, still leased.
+    #[cold]
+    pub(crate) fn put_back_and_next(
+        &self,
+        entry: Entry<T>,
+        due: Due,
+    ) -> Result<Option<Taken<T>>, Entry<T>> {
+        let mut state = self.state.lock();
+        state.put_back(entry, due)?;
+        Ok(self.take_next(state, None))
+    }
+
+    #[inline(always)] // as above
+    fn take_next(&self, state: Guard<'_, T>, mut done: Option<Settled>) -> Option<Taken<T>> {
         let mut waited = false;
-        let taken = self.take(Wait::Forever, |state, turn| {
+        let taken = self.take(state, Wait::Forever, |state, turn| {
             waited = turn != Turn::Newcomer;
             state.next(done.take(), turn, sync::now)
         });
@@ -397,10 +420,10 @@ impl<T: Item> Monitor<T> {
     #[inline(always)] // a call would pass the entry through memory
     fn take<E>(
         &self,
+        mut state: Guard<'_, T>,
         wait: Wait,
         mut look: impl FnMut(&mut State<T, Waker>, Turn) -> Result<E, TryPopError>,
     ) -> Result<E, TryPopError> {
-        let mut state = self.state.lock();
         match look(&mut state, Turn::Newcomer) {
             Err(TryPopError::Empty) if !matches!(wait, Wait::No) => {
                 self.take_longer(state, wait, look)

@@ -1,7 +1,7 @@
 //! A worker: takes a task, runs the handler, and decides what becomes of it.
 //!
 //! ```text
-//! take -> attempt -> verdict -> retry: back to the shelf, or wait in hand
+//! take -> attempt -> verdict -> retry: wait in hand, or put back, and take the next
 //!                            -> publish the result -> settle, and take the next
 //! ```
 
@@ -36,6 +36,19 @@ pub(crate) struct Worker<P, R, E, H> {
     pub(crate) built: Instant,
 }
 
+/// What became of a task that a worker took.
+enum End<P> {
+    Published(Published),
+    Again(Again<P>),
+}
+
+/// A task that is to wait on the shelf for its next attempt.
+struct Again<P> {
+    entry: Entry<Job<P>>,
+    due: Due,
+    progress: Progress,
+}
+
 /// What a worker owes the books for a task that it has published.
 #[derive(Clone, Copy)]
 struct Published {
@@ -63,16 +76,47 @@ where
 
     /// Works until nothing can come any more.
     pub(crate) fn run(&self) {
-        let mut last: Option<Published> = None;
-        while let Some(Taken { entry, waited }) = self.shared.monitor.next(last.map(|l| l.settled))
-        {
-            let start = match last.and_then(|l| l.ended) {
-                Some(ended) if !waited => ended,
-                _ => self.timestamp(),
-            };
-            last = self.work(entry, start);
+        let mut last = None;
+        while let Some((entry, start)) = self.next(last) {
+            last = Some(self.work(entry, start));
         }
         self.shared.worker_left();
+    }
+
+    /// Is done with the last task, if there was one, and takes the next, whose clock starts
+    /// at that instant.
+    #[inline(always)] // a call would pass the entry through memory
+    fn next(&self, last: Option<End<P>>) -> Option<(Entry<Job<P>>, Instant)> {
+        let done = match last {
+            None => None,
+            Some(End::Published(done)) => Some(done),
+            Some(End::Again(again)) => match self.put_back_and_next(again) {
+                Ok(taken) => return Some((taken?.entry, self.timestamp())),
+                Err(aborted) => Some(aborted),
+            },
+        };
+        let Taken { entry, waited } = self.shared.monitor.next(done.map(|done| done.settled))?;
+        let start = match done.and_then(|done| done.ended) {
+            Some(ended) if !waited => ended,
+            _ => self.timestamp(),
+        };
+        Some((entry, start))
+    }
+
+    /// Puts the task back on the shelf and takes the next. If the queue was cancelled
+    /// meanwhile the task is published instead.
+    #[cold]
+    fn put_back_and_next(&self, again: Again<P>) -> Result<Option<Taken<Job<P>>>, Published> {
+        let Again {
+            entry,
+            due,
+            progress,
+        } = again;
+        let taken = self.shared.monitor.put_back_and_next(entry, due);
+        taken.map_err(|entry| {
+            let (task, _) = Job::into_task(entry);
+            self.fail(task, TaskError::Aborted, progress)
+        })
     }
 
     /// The time, as far as results tell it: where they are not kept, nobody looks at
@@ -85,8 +129,8 @@ where
         }
     }
 
-    /// Runs a task until it is published (`Some`) or back on the shelf.
-    fn work(&self, entry: Entry<Job<P>>, start: Instant) -> Option<Published> {
+    /// Runs a task until it is published, or to be put back on the shelf.
+    fn work(&self, entry: Entry<Job<P>>, start: Instant) -> End<P> {
         let sequence = entry.item.number();
         let (task, progress) = Job::into_task(entry);
         let (mut number, started) = match progress {
@@ -97,7 +141,9 @@ where
         loop {
             let attempt = Attempt::new(&self.shared, &task, number, retries);
             let error = match contain(|| (self.handler)(&attempt)) {
-                Ok(Ok(value)) => return Some(self.succeed(task, value, number, started)),
+                Ok(Ok(value)) => {
+                    return End::Published(self.succeed(task, value, number, started));
+                }
                 Ok(Err(error)) => TaskError::Failed(error),
                 Err(message) => TaskError::Panicked(message),
             };
@@ -109,18 +155,20 @@ where
             };
             let due = match self.judge(&attempt, error, sequence) {
                 Ok(delay) => Due::after(sync::now(), delay),
-                Err(error) => return Some(self.fail(task, error, progress)),
+                Err(error) => return End::Published(self.fail(task, error, progress)),
             };
             match self.retry_waits {
                 RetryWaits::FreeWorker => {
                     let entry = Job::again(task, sequence, progress);
-                    let entry = self.shared.monitor.put_back(entry, due).err()?;
-                    let (task, _) = Job::into_task(entry);
-                    return Some(self.fail(task, TaskError::Aborted, progress));
+                    return End::Again(Again {
+                        entry,
+                        due,
+                        progress,
+                    });
                 }
                 RetryWaits::HoldWorker => {
                     if !self.shared.monitor.hold(due) {
-                        return Some(self.fail(task, TaskError::Aborted, progress));
+                        return End::Published(self.fail(task, TaskError::Aborted, progress));
                     }
                     number = number.saturating_add(1);
                 }

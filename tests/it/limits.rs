@@ -284,6 +284,31 @@ fn a_retry_far_away_makes_no_wake_ups() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_retry_is_watched_for_by_the_worker_that_puts_it_back() {
+    const TASKS: u32 = 20;
+    within_seconds(|| {
+        // Each has to be watched for, for it is due before all others.
+        let fails_earlier = |attempt: &Attempt<'_, u32>| {
+            let delay = Duration::from_secs(u64::from(100 - attempt.payload));
+            Err::<u32, _>(attempt.retry_after(delay, "not yet"))
+        };
+        let options = QueueOptions::new(64, 8).thread_name("lim-watch");
+        let queue = TaskQueue::new(fails_earlier, options).unwrap();
+        let threads = sleeping("lim-watch", 8);
+        let before = sleeps(&threads);
+        for number in 1..=TASKS {
+            queue.submit(number).unwrap();
+            until(|| queue.stats().waiting == u64::from(number));
+            sleeping("lim-watch", 8);
+        }
+        let slept = sleeps(&threads) - before;
+        assert!(slept <= u64::from(TASKS + TASKS / 4), "{slept} sleeps");
+        assert_eq!(queue.abort().len(), TASKS as usize);
+    });
+}
+
+#[test]
 fn idle_poppers_and_pushers_make_no_wake_ups() {
     within_seconds(|| {
         let (empty, full) = (PriorityQueue::<u8>::new(1), PriorityQueue::new(1));
