@@ -222,6 +222,7 @@ impl<T: Item> Monitor<T> {
                         state.looks_again(side, waited);
                     }
                 }
+                None if wait.is_over() => {}
                 None => {
                     (state, turn) = self.sleep(state, side, &mut ticket, wait.deadline());
                 }
