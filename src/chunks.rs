@@ -19,9 +19,9 @@ pub(crate) struct Chunks<I> {
 }
 
 impl<I: Iterator> Chunks<I> {
-    pub(crate) fn new(items: impl IntoIterator<IntoIter = I>) -> Self {
+    pub(crate) fn new(items: I) -> Self {
         Self {
-            items: items.into_iter(),
+            items,
             has_ended: false,
             panic: None,
         }

@@ -6,7 +6,7 @@
 //! everywhere. Where addresses are long the memory is used up long before.
 
 use std::alloc::{Layout, handle_alloc_error};
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 
 const ADDRESSES_ARE_SHORT: bool = size_of::<usize>() < size_of::<u64>();
 
@@ -18,8 +18,8 @@ pub(crate) trait Growth {
 impl<T> Growth for Vec<T> {
     #[inline]
     fn reserve_one(&mut self) {
-        if ADDRESSES_ARE_SHORT && self.try_reserve(1).is_err() {
-            handle_alloc_error(Layout::new::<T>());
+        if ADDRESSES_ARE_SHORT {
+            self.try_reserve(1).unwrap_or_else(no_room::<T>);
         }
     }
 }
@@ -27,8 +27,14 @@ impl<T> Growth for Vec<T> {
 impl<T> Growth for VecDeque<T> {
     #[inline]
     fn reserve_one(&mut self) {
-        if ADDRESSES_ARE_SHORT && self.try_reserve(1).is_err() {
-            handle_alloc_error(Layout::new::<T>());
+        if ADDRESSES_ARE_SHORT {
+            self.try_reserve(1).unwrap_or_else(no_room::<T>);
         }
     }
+}
+
+/// The error does not tell how much was asked for, so the message names one item.
+#[cold]
+fn no_room<T>(_: TryReserveError) {
+    handle_alloc_error(Layout::new::<T>())
 }

@@ -33,7 +33,7 @@
 //! # What holds
 //!
 //! - Every accepted task has exactly one result; every refused one is handed
-//!   back, unless the iterator it came from panics, or its conversion into a [`Task`].
+//!   back, unless the iterator it came from, or its conversion into a [`Task`], panics.
 //!   [`TaskQueue::stats`] is exact:
 //!   *accepted = ready + waiting + running + settled* in every snapshot.
 //! - The greatest priority first; equal priorities in the order accepted, a retry behind
@@ -41,13 +41,14 @@
 //! - No code of yours runs under the queue's lock: no handler, backoff,
 //!   destructor or logger. (A global allocator does, and must not use a queue.)
 //! - A panic of yours on a worker is contained: the worker lives on. (This needs
-//!   `panic = "unwind"`, the default. The panic hook still runs. Two panics at once, such as
-//!   of a handler and then of the destructor of one of its locals, or of two destructors in
-//!   one value, abort the process, and so does one in the destructor of a thread-local. A
-//!   `std::sync::Mutex` held by a panicking handler is poisoned for later attempts.)
+//!   `panic = "unwind"`, the default. The panic hook still runs. The process aborts if a
+//!   second panic begins while the first unwinds, as in a destructor of one of the handler's
+//!   locals, or in two destructors of one value, and if the destructor of a thread-local
+//!   panics. A `std::sync::Mutex` held by a panicking handler is poisoned for later attempts.)
 //! - Nothing polls: an idle queue makes no wake-ups. A thread that must wait in a busy one
-//!   looks again for some tens of microseconds, and then sleeps. (At capacities of 256 or
-//!   more one blocked submitter may wake after a millisecond, once, to look for room.)
+//!   spins and yields for some tens of microseconds, and then sleeps. (At capacities of 256
+//!   or more a blocked submitter may be let in up to a millisecond after there is room, which
+//!   saves the workers a wake-up for every task.)
 //! - No thread outlives `drain`, `abort` or drop, except when a queue is dropped
 //!   on one of its own workers.
 //!
@@ -61,6 +62,9 @@
 //! | debug | an attempt failed, or panicked, and is to be retried, and after what delay |
 //!
 //! All but the first say which queue, by its [`thread_name`](QueueOptions::thread_name).
+//!
+//! Do not keep a queue in a thread-local on Windows: its drop joins threads, and there the
+//! destructors of thread-locals run under a lock that an ending thread needs.
 //!
 //! After a `fork`, use a queue in the parent only: the child has none of its
 //! threads.
@@ -153,7 +157,7 @@ pub use error::{
 };
 pub use lease::Lease;
 pub use options::{BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits};
-pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue};
+pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue, TryIter};
 pub use result::{Failure, TaskError, WorkerResult};
 pub use stats::Stats;
 pub use submitter::Submitter;

@@ -7,8 +7,8 @@
 //! a line full of sleepers costs its waker one signal instead of one for every
 //! change.
 //!
-//! Threads that were not called may pass the line, for waiting until a called
-//! thread has woken up would leave the queue standing still. They may do so
+//! Threads that were not called may pass the line (or *barge*), for waiting until a
+//! called thread has woken up would leave the queue standing still. They may do so
 //! only so many times in a row: nobody is overtaken for ever.
 
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(crate) enum Turn {
     /// It slept, and is awake before its turn: its time ran out, or it was called for
     /// something else than what there is.
     Early,
-    /// Its grace ran out while others were before it in the line: what there is belongs to
+    /// Its grace ran out while others were before it in the line. It leaves what there is to
     /// them, unless this is its last look.
     Behind,
 }
@@ -75,6 +75,7 @@ impl<W> Line<W> {
         self.called.is_some()
     }
 
+    #[cfg(test)]
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
         self.place(ticket).is_ok()
     }
@@ -111,12 +112,18 @@ impl<W> Line<W> {
         ticket
     }
 
-    /// A thread is awake again, called or not.
-    pub(crate) fn leave(&mut self, ticket: Ticket) {
+    /// A thread is awake again. Whether it was called.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
         if self.called == Some(ticket) {
             self.called = None;
-        } else if let Ok(place) = self.place(ticket) {
-            self.asleep.remove(place);
+            return true;
+        }
+        match self.place(ticket) {
+            Ok(place) => {
+                self.asleep.remove(place);
+                false
+            }
+            Err(_) => true, // together with all others
         }
     }
 

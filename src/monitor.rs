@@ -122,6 +122,8 @@ pub(crate) struct Monitor<T> {
     /// The threads that were started for the queue, if any were. Set before it is handed
     /// out, and asked by nobody before that.
     workers: OnceLock<Box<[ThreadId]>>,
+    /// As it was asked for.
+    capacity: usize,
 }
 
 impl<T: Item> Monitor<T> {
@@ -130,6 +132,7 @@ impl<T: Item> Monitor<T> {
         Self {
             state: Lock::within(capacity, state),
             workers: OnceLock::new(),
+            capacity,
         }
     }
 
@@ -415,9 +418,9 @@ impl<T: Item> Monitor<T> {
     }
 
     /// Looks until there is something to take, or nothing can come any more, or time has
-    /// run out: then it is [`Empty`](TryPopError::Empty). The first look is not that of
-    /// [`wait_for`](Self::wait_for): to turn one answer into the other, the entry in it, would
-    /// cost a tenth of the time that push and pop take.
+    /// run out: then it is [`Empty`](TryPopError::Empty). The first look is made here and
+    /// not by [`wait_for`](Self::wait_for): to convert its answer would copy the entry, and
+    /// cost a tenth of a push and pop.
     #[inline(always)] // a call would pass the entry through memory
     fn take<E>(
         &self,
@@ -511,6 +514,10 @@ impl<T: Item> Monitor<T> {
 
     // ----- looking ----------------------------------------------------------
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.state.lock().len()
     }
@@ -525,6 +532,12 @@ impl<T: Item> Monitor<T> {
 
     pub(crate) fn snapshot(&self) -> Stats {
         self.state.lock().snapshot()
+    }
+
+    /// The books, and whether the queue is closed, at one and the same moment.
+    pub(crate) fn inspect(&self) -> (Stats, bool) {
+        let state = self.state.lock();
+        (state.snapshot(), state.phase() != Phase::Open)
     }
 }
 

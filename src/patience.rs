@@ -5,8 +5,9 @@
 //! and until then nobody is called before there is much room. Then all are, one after the
 //! other, until the queue is full again or nobody waits.
 //!
-//! While somebody waits that has slept before and got nothing, no patience counts. A grace
-//! that runs out ends the patience of all: the first in line is called then, whoever it was.
+//! Patience is suspended while somebody waits that has slept before and got nothing. When
+//! the grace runs out nobody is patient any more: the first in line is called, whoever was
+//! the patient one.
 
 use std::time::{Duration, Instant};
 
@@ -92,10 +93,11 @@ impl Patience {
         self.patient.take_if(|patient| *patient == ticket).is_some()
     }
 
-    /// Whether sleeping submitters are called for the room there is.
-    pub(crate) fn refills(&mut self, has_room: bool, has_much_room: bool) -> bool {
+    /// Whether sleeping submitters are called for so much room, and from now on for any,
+    /// until there is none.
+    pub(crate) fn calls_for(&mut self, room: usize) -> bool {
         let is_nobody_patient = self.patient.is_none() || self.impatient > 0;
-        self.refilling = has_room && (self.refilling || is_nobody_patient || has_much_room);
+        self.refilling = room > 0 && (self.refilling || is_nobody_patient || self.is_much(room));
         self.refilling
     }
 }

@@ -66,15 +66,17 @@ const PORTION: usize = 1024;
 ///     scope.spawn(|| {
 ///         let _close = queue.close_on_drop();
 ///         for number in 0..10 {
-///             queue.push(number % 2, number).expect("only this thread closes the queue");
+///             if queue.push(number % 2, number).is_err() {
+///                 break; // the consumer has gone
+///             }
 ///         }
 ///     });
+///     let _close = queue.close_on_drop(); // if this thread panics, the other must not wait
 ///     assert_eq!(queue.iter().count(), 10);
 /// });
 /// ```
 pub struct PriorityQueue<T> {
     monitor: Monitor<Plain<T>>,
-    capacity: usize,
 }
 
 impl<T> PriorityQueue<T> {
@@ -84,11 +86,11 @@ impl<T> PriorityQueue<T> {
     /// # Panics
     ///
     /// If `capacity` is 0.
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "capacity must be at least 1");
         Self {
             monitor: Monitor::new(capacity),
-            capacity,
         }
     }
 
@@ -297,8 +299,8 @@ impl<T> PriorityQueue<T> {
 
     /// Takes up to `limit` items, in order, and appends them to `buffer`; blocks until there is
     /// one. Up to 1024 are taken at once; if there are more, others may push and pop in
-    /// between. Returns how many it took; 0 means that nothing can come any more, that `limit`
-    /// is 0, or that `buffer` holds `usize::MAX` items without a size.
+    /// between. Returns how many it took; 0 means that nothing can come any more, or that
+    /// `limit` is 0.
     ///
     /// As with [`pop`](Self::pop), a closed queue goes on while a lease may come
     /// back, and a thread that holds a lease must not call this.
@@ -319,7 +321,7 @@ impl<T> PriorityQueue<T> {
         // Even items without a size are counted. Found out here, not under the lock.
         let limit = limit.min(usize::MAX - buffer.len());
         // So that it need not grow under the lock, as a rule.
-        buffer.reserve(limit.min(self.capacity).min(64));
+        buffer.reserve(limit.min(self.capacity()).min(64));
         let (mut taken, mut wait) = (0, Wait::Forever);
         while taken < limit {
             let portion = PORTION.min(limit - taken);
@@ -338,10 +340,26 @@ impl<T> PriorityQueue<T> {
 
     /// Pops until the queue is closed and nothing can come any more, as
     /// `for item in &queue` does; each `next` blocks like [`pop`](Self::pop) while nothing
-    /// is ready. (`std::iter::from_fn(|| queue.try_pop().ok())` ends when nothing is there for
-    /// the caller.)
+    /// is ready.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
+    }
+
+    /// Pops while something is ready, without blocking; each `next` is a
+    /// [`try_pop`](Self::try_pop). More may be there later, and then it goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskshelf::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new(8);
+    /// queue.push_all([(1, 'b'), (2, 'a')])?;
+    /// assert_eq!(queue.try_iter().collect::<String>(), "ab");
+    /// # Ok::<(), taskshelf::PushAllError<char>>(())
+    /// ```
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { queue: self }
     }
 
     #[inline]
@@ -462,6 +480,7 @@ impl<T> PriorityQueue<T> {
     ///             }
     ///         });
     ///     });
+    ///     let _close = queue.close_on_drop();
     ///     assert_eq!(queue.iter().count(), 20);
     /// });
     ///
@@ -496,12 +515,12 @@ impl<T> PriorityQueue<T> {
     /// Whether the queue holds as many items as its capacity. (Leases that came back may
     /// make it more.)
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity
+        self.len() >= self.capacity()
     }
 
-    /// How many items there is room for.
+    /// The capacity that the queue was made with.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.monitor.capacity()
     }
 
     /// Whether the queue refuses new items.
@@ -516,13 +535,13 @@ impl<T> RefUnwindSafe for PriorityQueue<T> {}
 
 impl<T> fmt::Debug for PriorityQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stats = self.monitor.snapshot();
+        let (stats, is_closed) = self.monitor.inspect();
         f.debug_struct("PriorityQueue")
             .field("ready", &stats.ready)
             .field("waiting", &stats.waiting)
             .field("leased", &stats.running)
-            .field("capacity", &self.capacity)
-            .field("is_closed", &self.is_closed())
+            .field("capacity", &self.capacity())
+            .field("is_closed", &is_closed)
             .finish_non_exhaustive()
     }
 }
@@ -555,6 +574,26 @@ impl<T> FusedIterator for Iter<'_, T> {}
 impl<T> fmt::Debug for Iter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Iter").field(self.queue).finish()
+    }
+}
+
+/// Pops items while something is ready. [`PriorityQueue::try_iter`] creates one.
+#[must_use = "it pops only when it is asked for the next item"]
+pub struct TryIter<'a, T> {
+    queue: &'a PriorityQueue<T>,
+}
+
+impl<T> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.queue.try_pop().ok()
+    }
+}
+
+impl<T> fmt::Debug for TryIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryIter").field(self.queue).finish()
     }
 }
 

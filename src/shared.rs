@@ -23,7 +23,6 @@ pub(crate) struct Shared<P> {
     pub(crate) monitor: Monitor<Job<P>>,
     /// For the log.
     pub(crate) name: Arc<str>,
-    pub(crate) capacity: usize,
     pub(crate) backpressure: BackpressureStrategy,
     /// Set under the monitor's lock, for handlers and producers to read. Nothing here is
     /// decided by it.
@@ -38,7 +37,6 @@ impl<P> Shared<P> {
         Self {
             monitor: Monitor::new(options.capacity),
             name: Arc::clone(&options.thread_name),
-            capacity: options.capacity,
             backpressure: options.backpressure,
             cancel_token: CancelToken::new(),
             publisher: Mutex::new(Some(publisher)),
@@ -64,7 +62,7 @@ impl<P> Shared<P> {
         match why {
             NotAccepted::Full => SubmitError::Full {
                 task,
-                capacity: self.capacity,
+                capacity: self.monitor.capacity(),
             },
             NotAccepted::Closed => SubmitError::Closed(task),
             NotAccepted::TimedOut => SubmitError::Timeout(task),
@@ -78,9 +76,9 @@ impl<P> Shared<P> {
     pub(crate) fn cancel(&self) {
         let (leftover, publisher) = self.monitor.cancel(|leftover| {
             self.cancel_token.cancel();
-            // Now, for while anything was left no worker has left, but once this is over
-            // they may, and with them the publisher goes. Where nothing is left, whoever
-            // held it would only keep the stream of results from its end.
+            // Under this lock: as long as something was left no worker has, so the publisher
+            // is there; afterwards they may leave and take it away. If nothing was left there
+            // is nothing to publish, and to hold it would only delay the end of the stream.
             (leftover > 0)
                 .then(|| self.publisher.lock().clone())
                 .flatten()

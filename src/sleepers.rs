@@ -9,9 +9,10 @@
 //!   been called. One is enough: when it arrives it takes what it came for, and
 //!   if more is ready the same rule calls the next.
 //! - **due**: while something waits and a consumer sleeps, one consumer sleeps
-//!   no longer than until the earliest due time (the *watcher*), or one has
-//!   been called and will look when it arrives. A watcher that leaves, or an
-//!   earlier due time, breaks the rule, and the next sleeper is called.
+//!   no longer than until the earliest due time (the *watcher*, elsewhere called the
+//!   leader), or one has been called and will look when it arrives. If the watcher leaves,
+//!   the first sleeper is called; if something is due earlier than it watches for, the
+//!   watcher itself is, or the first sleeper if that one has been called away.
 //! - **space**: while there is room and a submitter sleeps, a submitter has been
 //!   called. It pushes when it arrives, and if there is still room the same rule
 //!   calls the next, so no slot waits for a second item to be taken. In a large
@@ -62,8 +63,7 @@ pub(crate) struct Outlook {
     pub(crate) next_due: Option<Instant>,
     /// Whether nothing can come any more.
     pub(crate) is_finished: bool,
-    pub(crate) has_room: bool,
-    pub(crate) has_much_room: bool,
+    pub(crate) room: usize,
     pub(crate) is_closed: bool,
     pub(crate) is_idle: bool,
     pub(crate) is_aborted: bool,
@@ -99,8 +99,8 @@ impl<W> Wakes<W> {
 /// `W` is what the monitor signals to wake a thread.
 #[repr(C)]
 pub(crate) struct Sleepers<W> {
-    /// A bit for each line that is waited in, or was until all were called out of it. The
-    /// other lines need not be looked at.
+    /// A bit for each line. If it is clear nobody waits there; it may be set for a while
+    /// after all were called out, until the first of them arrives.
     occupied: u8,
     /// For work and for space, a hint whether to look again for a while before a sleep: the
     /// last thread here got through without one, or was called out of a short one.
@@ -153,7 +153,7 @@ impl<W> Sleepers<W> {
 
     /// Whether somebody waits for an item or for room, which any operation may bring.
     #[inline]
-    pub(crate) fn wait_in_turn(&self) -> bool {
+    pub(crate) fn is_turn_awaited(&self) -> bool {
         self.is_occupied(Side::Work) || self.is_occupied(Side::Space)
     }
 
@@ -247,26 +247,26 @@ impl<W> Sleepers<W> {
         (sleep, alarm.into_iter().chain(deadline).min())
     }
 
+    #[cfg(test)]
     pub(crate) fn is_asleep(&mut self, sleep: Sleep) -> bool {
         self.lines.of(sleep.side).contains(sleep.ticket)
     }
 
     /// The caller is awake, for whatever reason.
     pub(crate) fn wake_up(&mut self, sleep: Sleep, slept_shortly: bool) -> Turn {
-        let was_called = !self.is_asleep(sleep);
         let Sleep {
             side,
             ticket,
             is_again,
         } = sleep;
-        if let Some(busy) = self.busy(side) {
-            *busy = was_called && slept_shortly;
-        }
         let lines = &mut *self.lines;
         let line = lines.of(side);
-        line.leave(ticket);
+        let was_called = line.leave(ticket);
         if !line.is_waited_in() {
             self.occupied &= !side.bit();
+        }
+        if let Some(busy) = self.busy.get_mut(side as usize) {
+            *busy = was_called && slept_shortly;
         }
         if side == Side::Work && lines.watch.is_some_and(|watch| watch.ticket == ticket) {
             lines.watch = None;
@@ -301,11 +301,10 @@ impl<W> Sleepers<W> {
                 wakes.consumer = lines.work.call(lines.watch.map(|watch| watch.ticket));
             }
         }
-        let (has_room, has_much) = (outlook.has_room, outlook.has_much_room);
-        let refills = lines.patience.refills(has_room, has_much);
+        let calls_for_room = lines.patience.calls_for(outlook.room);
         if outlook.is_closed {
             wakes.others.extend(lines.space.call_all());
-        } else if refills && !lines.space.is_called() {
+        } else if calls_for_room && !lines.space.is_called() {
             wakes.submitter = lines.space.call_first();
         }
         if outlook.is_idle {

@@ -114,7 +114,7 @@ impl<T: Item, W> State<T, W> {
             phase: Phase::Open,
             sleepers: Sleepers::new(capacity, much_room, max_passes),
             accepted: 0,
-            capacity,
+            capacity: capacity.min(isize::MAX as usize), // so that no sum of lengths overflows
             ready: Ready::new(),
             leased: 0,
             delayed: 0,
@@ -143,7 +143,7 @@ impl<T: Item, W> State<T, W> {
         self.len() < self.capacity
     }
 
-    /// None while handlers have more than fits in.
+    /// How many more items fit in: 0 while handlers have submitted more than that.
     fn room(&self) -> usize {
         self.capacity.saturating_sub(self.len())
     }
@@ -448,15 +448,14 @@ impl<T: Item, W> State<T, W> {
     /// [anybody sleeps](Self::has_sleepers). Where those only wait for the queue to be idle,
     /// or sit out delays, there is nothing to decide before it is idle, or aborted.
     pub(crate) fn wakes(&mut self) -> Option<Wakes<W>> {
-        if !self.sleepers.wait_in_turn() && !self.is_idle() && self.phase != Phase::Aborted {
+        if !self.sleepers.is_turn_awaited() && !self.is_idle() && self.phase != Phase::Aborted {
             return None;
         }
         self.sleepers.call(Outlook {
             is_ready: !self.ready.is_empty(),
             next_due: self.waiting.next_due(),
             is_finished: self.is_finished(),
-            has_room: self.has_room(),
-            has_much_room: self.has_much_room(),
+            room: self.room(),
             is_closed: self.phase != Phase::Open,
             is_idle: self.is_idle(),
             is_aborted: self.phase == Phase::Aborted,

@@ -21,17 +21,19 @@ use crate::task::{Task, TaskId};
 /// results. Cheap to clone; clones share the queue.
 ///
 /// It does not keep the queue alive: once the queue is drained or dropped,
-/// every submit says [`Closed`](SubmitError::Closed). It can [close](Self::close) and
-/// [cancel](Self::cancel) the queue for all.
+/// every submit says [`Closed`](SubmitError::Closed). Nor does the last of them close the
+/// queue when it is dropped, as the last sender of a channel does; any of them can
+/// [close](Self::close) and [cancel](Self::cancel) the queue for all.
 ///
 /// # Examples
 ///
 /// ```
+/// use std::convert::Infallible;
 /// use std::thread;
 /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
 ///
 /// let queue = TaskQueue::new(
-///     |attempt: &Attempt<'_, u64>| Ok::<_, std::io::Error>(attempt.payload * attempt.payload),
+///     |attempt: &Attempt<'_, u64>| Ok::<_, Infallible>(attempt.payload * attempt.payload),
 ///     QueueOptions::new(16, 2),
 /// )?;
 /// let producers: Vec<_> = (0..4)
@@ -86,10 +88,11 @@ impl<P> Submitter<P> {
     /// # Examples
     ///
     /// ```
+    /// use std::convert::Infallible;
     /// use taskshelf::{Attempt, QueueOptions, Task, TaskQueue};
     ///
     /// let queue = TaskQueue::new(
-    ///     |attempt: &Attempt<'_, &str>| Ok::<_, std::io::Error>(attempt.payload.len()),
+    ///     |attempt: &Attempt<'_, &str>| Ok::<_, Infallible>(attempt.payload.len()),
     ///     QueueOptions::new(8, 1),
     /// )?;
     /// queue.submit("by itself")?;
@@ -178,10 +181,11 @@ impl<P> Submitter<P> {
     /// # Examples
     ///
     /// ```
+    /// use std::convert::Infallible;
     /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
     ///
     /// let queue = TaskQueue::new(
-    ///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload + 1),
+    ///     |attempt: &Attempt<'_, u32>| Ok::<_, Infallible>(attempt.payload + 1),
     ///     QueueOptions::new(10, 2),
     /// )?;
     /// assert_eq!(queue.submit_all(0..100)?.accepted, 100);
@@ -245,7 +249,7 @@ impl<P> Submitter<P> {
     }
 
     fn warn_of_drops(&self, count: usize) {
-        let (name, capacity) = (&self.shared.name, self.shared.capacity);
+        let (name, capacity) = (&self.shared.name, self.capacity());
         report!(
             warn,
             "queue {name} is full (capacity {capacity}): tasks dropped: {count}"
@@ -272,6 +276,11 @@ impl<P> Submitter<P> {
         self.shared.cancel();
     }
 
+    /// Whether the queue has been cancelled. Never blocks.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancel_token.is_cancelled()
+    }
+
     /// Tells producers whether the queue has been cancelled, so that they can stop. It may
     /// outlive the queue.
     pub fn cancel_token(&self) -> CancelToken {
@@ -280,7 +289,7 @@ impl<P> Submitter<P> {
 
     /// How many tasks there is room for.
     pub fn capacity(&self) -> usize {
-        self.shared.capacity
+        self.shared.monitor.capacity()
     }
 
     /// A consistent snapshot of the queue's counters, taken under one lock; also after

@@ -36,8 +36,8 @@ use crate::worker::Worker;
 ///   an outage slows submitters down. When it is due it goes behind the others of its
 ///   priority. The attempt's error is dropped before its task waits.
 /// - Every accepted task has exactly one [`WorkerResult`]; every refused one is
-///   handed back to its submitter (unless the iterator it came from panics, or its
-///   conversion; see [`submit_all`](Self::submit_all)).
+///   handed back to its submitter (unless the iterator it came from, or its conversion,
+///   panics; see [`submit_all`](Self::submit_all)).
 /// - An idle queue makes no wake-ups.
 /// - It is `Send` and `Sync` if `P`, `R` and `E` are `Send`.
 ///
@@ -51,7 +51,7 @@ use crate::worker::Worker;
 /// | [`cancel`](Self::cancel) | refused | settled as aborted, without another attempt | finish, and are not retried | at once |
 /// | [`abort`](Self::abort) | refused | settled as aborted, without another attempt | finish, and are not retried | all results not received yet, threads joined |
 /// | drop | refused | as `drain`; as `abort` while unwinding | finish | threads joined |
-/// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log |
+/// | drop on one of its own workers | refused | finish | finish | at once, and says so in the log; results reach only receivers made before |
 ///
 /// New tasks are those from outside: what handlers [submit](Attempt::submit) is accepted
 /// until the queue is cancelled.
@@ -168,6 +168,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
         Self::start(handler, options, thread::spawn)
     }
 
+    /// `spawn` starts a thread; in tests it may fail.
     fn start<H, S>(handler: H, options: QueueOptions, mut spawn: S) -> Result<Self, BuildError>
     where
         H: Fn(&Attempt<'_, P>) -> Result<R, E> + Send + Sync + 'static,
@@ -248,8 +249,8 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// # Errors
     ///
-    /// The task, if the queue is closed; or if it is full and the strategy is to fail, or
-    /// this would deadlock.
+    /// The task: `Closed` if the queue is closed; if it is full, `Full` under the strategy
+    /// `Error`, or `WouldDeadlock` under `Block` on one of its own workers.
     #[inline]
     pub fn submit<T: Into<Task<P>>>(&self, task: T) -> Result<Submitted<P>, SubmitError<P>> {
         self.submitter.submit(task)
@@ -343,15 +344,17 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// if a result's destructor panics, the results behind it are leaked, and if both its
     /// payload and its error panic, the process aborts. (A panic in the queue's own drop is
     /// contained.) Where that may happen, receive or [`drain`](Self::drain) all results and
-    /// drop them one by one. If this was never called, the queue's drop does so itself.
+    /// drop them one by one. If this was never called, the queue's own drop drops them one by
+    /// one.
     ///
     /// # Examples
     ///
     /// ```
+    /// use std::convert::Infallible;
     /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
     ///
     /// let queue = TaskQueue::new(
-    ///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload * 10),
+    ///     |attempt: &Attempt<'_, u32>| Ok::<_, Infallible>(attempt.payload * 10),
     ///     QueueOptions::new(16, 2),
     /// )?;
     /// queue.submit_all([1, 2, 3])?;
@@ -376,6 +379,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// On one of the queue's own workers, which would wait for itself. (A helper
     /// thread that a handler waits for is not recognised.)
+    #[track_caller]
     pub fn wait_idle(&self) {
         self.refuse_own_worker("wait_idle");
         self.shared().monitor.wait_idle(Wait::Forever);
@@ -388,9 +392,15 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// On one of the queue's own workers.
     #[must_use = "the queue may not have been idle in time"]
+    #[track_caller]
     pub fn wait_idle_timeout(&self, timeout: Duration) -> bool {
         self.refuse_own_worker("wait_idle_timeout");
         self.shared().monitor.wait_idle(Wait::timeout(timeout))
+    }
+
+    /// Whether the queue has been cancelled. Never blocks.
+    pub fn is_cancelled(&self) -> bool {
+        self.submitter.is_cancelled()
     }
 
     /// Tells producers whether the queue has been cancelled, so that they can stop. It may
@@ -404,7 +414,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.submitter.stats()
     }
 
-    /// How many tasks there is room for.
+    /// The capacity that the queue was built with.
     pub fn capacity(&self) -> usize {
         self.submitter.capacity()
     }
@@ -479,6 +489,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// with that panic as with any other, and the queue is dropped there: it is closed, its
     /// tasks finish, and their results reach only receivers that were made before.
     #[must_use = "some of the results may be failed tasks"]
+    #[track_caller]
     pub fn drain(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("drain");
         self.shared().monitor.close();
@@ -517,6 +528,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     ///
     /// On one of the queue's own workers, with the same consequences as for
     /// [`drain`](Self::drain).
+    #[track_caller]
     pub fn drain_timeout(mut self, timeout: Duration) -> Result<Vec<WorkerResult<P, R, E>>, Self> {
         self.refuse_own_worker("drain_timeout");
         self.shared().monitor.close();
@@ -536,6 +548,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
     /// On one of the queue's own workers, with the same consequences as for
     /// [`drain`](Self::drain): the queue is closed there, not cancelled.
     #[must_use = "some of the results may be aborted tasks"]
+    #[track_caller]
     pub fn abort(mut self) -> Vec<WorkerResult<P, R, E>> {
         self.refuse_own_worker("abort");
         self.shared().cancel();
@@ -554,6 +567,7 @@ impl<P, R, E> TaskQueue<P, R, E> {
         self.shared().monitor.wait_idle(Wait::Forever);
     }
 
+    #[track_caller]
     fn refuse_own_worker(&self, operation: &str) {
         assert!(
             !self.shared().monitor.is_own_worker(),
@@ -621,7 +635,8 @@ impl<P, R, E> fmt::Debug for TaskQueue<P, R, E> {
 /// Workers contain every panic of the user's, so there is none to pass on.
 fn join_all(workers: Vec<JoinHandle<()>>) {
     for worker in workers {
-        if worker.join().is_err() {
+        if let Err(payload) = worker.join() {
+            discard(payload);
             report!(error, "a worker thread panicked");
         }
     }

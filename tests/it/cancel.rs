@@ -547,10 +547,12 @@ fn a_producers_token_tells_of_a_cancel_and_of_nothing_else() {
         let tokens = [submitter.cancel_token(), queue.cancel_token()];
         queue.close();
         assert!(!tokens.iter().any(CancelToken::is_cancelled));
+        assert!(!queue.is_cancelled() && !submitter.is_cancelled());
         submitter.cancel();
         assert!(tokens.iter().all(CancelToken::is_cancelled));
+        assert!(queue.is_cancelled() && submitter.is_cancelled());
         drop(queue);
         assert!(tokens.iter().all(CancelToken::is_cancelled));
-        assert!(submitter.cancel_token().is_cancelled());
+        assert!(submitter.cancel_token().is_cancelled() && submitter.is_cancelled());
     });
 }

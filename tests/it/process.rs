@@ -11,7 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use taskshelf::{
-    Attempt, Backoff, BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits, TaskQueue,
+    Attempt, Backoff, BackpressureStrategy, PriorityQueue, QueueOptions, ResultsPolicy, RetryWaits,
+    TaskQueue,
 };
 
 use crate::support::{
@@ -79,6 +80,51 @@ fn in_a_child(test: &'static str, body: fn()) {
         child.succeeds();
         assert!(done, "the child did not run {test}");
     });
+}
+
+// ----- where a panic is said to be ----------------------------------------------
+
+#[test]
+fn a_panic_that_the_caller_is_to_blame_for_names_the_callers_line() {
+    in_a_child(
+        "process::a_panic_that_the_caller_is_to_blame_for_names_the_callers_line",
+        || {
+            static PLACES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+            std::panic::set_hook(Box::new(|info| {
+                let place = info.location().unwrap().file();
+                PLACES.lock().unwrap().push(place.to_owned());
+            }));
+            assert!(catch_unwind(|| PriorityQueue::<u8>::new(0)).is_err());
+
+            type Call = fn(Echo);
+            let calls: [Call; 5] = [
+                |queue| queue.wait_idle(),
+                |queue| assert!(queue.wait_idle_timeout(HOUR)),
+                |queue| drop(queue.drain()),
+                |queue| drop(queue.drain_timeout(HOUR)),
+                |queue| drop(queue.abort()),
+            ];
+            for call in calls {
+                let own = Arc::new(Mutex::new(None::<Echo>));
+                let handler = {
+                    let own = Arc::clone(&own);
+                    move |attempt: &Attempt<'_, u32>| {
+                        let queue = own.lock().unwrap().take().unwrap();
+                        call(queue);
+                        Ok(attempt.payload)
+                    }
+                };
+                let options = QueueOptions::new(1, 1).max_retries(0);
+                let queue = TaskQueue::new(handler, options).unwrap();
+                let (submitter, results) = (queue.submitter(), queue.results());
+                *own.lock().unwrap() = Some(queue);
+                submitter.submit(1).unwrap();
+                assert!(results.recv().unwrap().outcome.is_err());
+            }
+            let places = PLACES.lock().unwrap().clone();
+            assert_eq!(places, [file!(); 6]);
+        },
+    );
 }
 
 // ----- stopped and continued ----------------------------------------------------

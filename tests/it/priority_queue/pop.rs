@@ -141,3 +141,17 @@ fn timed_poppers_that_overlap_each_leave_in_their_own_time() {
         });
     });
 }
+
+#[test]
+fn try_iter_takes_what_is_ready_and_goes_on_later() {
+    within_seconds(|| {
+        let queue = PriorityQueue::new(4);
+        queue.push_all([(0, 1), (1, 2)]).unwrap();
+        let mut items = queue.try_iter();
+        assert_eq!(items.by_ref().collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(queue.push(0, 3), Ok(()));
+        assert_eq!((items.next(), items.next()), (Some(3), None));
+        queue.close();
+        assert_eq!(items.next(), None);
+    });
+}
