@@ -96,7 +96,9 @@ impl<'a, P> Attempt<'a, P> {
     }
 
     /// Whether the queue has been cancelled: a handler that runs for long had
-    /// better look now and then, and return early. Never blocks.
+    /// better look now and then, and return early. Never blocks. `cancel`, `abort` and a drop
+    /// while unwinding cancel a queue; `close` and `drain` do not, also not a `drain_timeout`
+    /// whose time has run out.
     pub fn is_cancelled(&self) -> bool {
         self.shared.cancel_token.is_cancelled()
     }

@@ -90,7 +90,8 @@ impl Backoff {
     }
 
     /// `base * factor^n` after the n-th failed attempt, so `base * factor` after the first,
-    /// with a factor of 2 and a cap of 60 s unless they are set.
+    /// with a factor of 2 and a cap of 60 s unless they are set. (The base itself is a delay
+    /// only if the factor is 1.)
     pub fn exponential(base: Duration) -> Self {
         let factor = Self::DEFAULT_FACTOR;
         Self::new(Curve::Exponential { base, factor }, Self::DEFAULT_CAP)

@@ -1,5 +1,6 @@
 //! Whether the queue has been cancelled, for whoever works for it.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -36,3 +37,7 @@ impl CancelToken {
         self.cancelled.load(Ordering::Relaxed)
     }
 }
+
+// As without a model, whose flags are not.
+impl UnwindSafe for CancelToken {}
+impl RefUnwindSafe for CancelToken {}

@@ -117,7 +117,8 @@ impl<P> fmt::Debug for Submitted<P> {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError<P> {
-    /// There is no room, and this way to submit does not wait for it.
+    /// There is no room, or it is kept for submitters that wait, and this way to submit does
+    /// not wait.
     #[error("queue is full (capacity {capacity})")]
     Full {
         /// What was submitted.
@@ -263,13 +264,16 @@ impl<P> fmt::Debug for SubmitAllError<P> {
 }
 
 // ----- the priority queue -------------------------------------------------------
+//
+// These are exhaustive, like the errors of channels in std and crossbeam: there are no other
+// ways for a push or a pop to end.
 
 /// The queue was closed; here is the item.
 ///
 /// Like all errors that hold an item, it fits a `Box<dyn Error>` only if the item is
 /// `'static`, and a `Box<dyn Error + Send + Sync>` only if it is `Send` and `Sync`, too. For
-/// other items: `.map_err(|error| error.to_string())?`, or whatever else makes an error of
-/// a text where that does not convert, such as `anyhow::Error::msg`.
+/// other items keep the text alone: `.map_err(|error| error.to_string())?` (and with anyhow
+/// `anyhow::Error::msg` of it).
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("queue is closed")]
 pub struct PushError<T>(pub T);

@@ -18,9 +18,8 @@ use crate::waiting::Due;
 ///
 /// Dropping the lease says that the work is done: the item is dropped first, and then
 /// [`join`](crate::PriorityQueue::join) stops waiting for it. **That also goes for a panic
-/// and for an early `?`**; to keep the item, put it back with
-/// [`retry_after`](Self::retry_after) before. A lease that is
-/// [forgotten](std::mem::forget) never ends.
+/// and for an early `?`**; to keep the item, call [`retry_after`](Self::retry_after) before
+/// the lease is dropped. A lease that is [forgotten](std::mem::forget) never ends.
 ///
 /// The lease derefs to the item, also mutably; its own operations are associated functions,
 /// so that they hide none of the item's methods.

@@ -14,11 +14,10 @@ use crate::growth::Growth;
 /// How many levels there can be.
 const FEW: usize = 8;
 
-/// What has run empty keeps its memory if its items took no more than so many bytes, and
-/// otherwise gives all of it back.
+/// A buffer that runs empty is kept if it takes at most so many bytes, and freed otherwise.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// The same as a number of items, or of whatever else it is that takes up the memory.
+/// The same in items of that type.
 pub(crate) const fn kept_capacity<T>() -> usize {
     match size_of::<T>() {
         0 => usize::MAX,

@@ -13,10 +13,11 @@ use crate::error::BuildError;
 /// # Examples
 ///
 /// ```
+/// use std::convert::Infallible;
 /// use taskshelf::{Attempt, BackpressureStrategy, QueueOptions, Submitted, TaskQueue};
 ///
 /// let queue = TaskQueue::new(
-///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload + 1),
+///     |attempt: &Attempt<'_, u32>| Ok::<_, Infallible>(attempt.payload + 1),
 ///     QueueOptions::new(64, 2).backpressure(BackpressureStrategy::Drop),
 /// )?;
 /// match queue.submit(1)? {
@@ -38,8 +39,9 @@ pub enum BackpressureStrategy {
     /// a warning, one for each call (of `submit_all`: at most one for each batch of up to 64
     /// that it pulls). `submit(task)?` alone does not notice: match on what it returns, or
     /// watch [`Stats::dropped`](crate::Stats::dropped). A logger that itself submits to a
-    /// queue must use `try_submit`, which logs nothing, and leave out the target `taskshelf`,
-    /// or every task of its own that fails makes another.
+    /// queue must use `try_submit`, which logs nothing, and must ignore the target
+    /// `taskshelf`: otherwise each of its own tasks that fails is logged, and so submits
+    /// another.
     Drop,
     /// Hand the new task back as [`SubmitError::Full`](crate::SubmitError::Full).
     Error,
@@ -78,7 +80,8 @@ pub enum RetryWaits {
     FreeWorker,
     /// In the hands of its worker, which sleeps until the task is due and then runs it
     /// again. With one worker this keeps tasks in order. The task takes up room meanwhile,
-    /// as it would in the queue. A cancel wakes the worker, which settles the task.
+    /// as it would in the queue. While every worker holds a task nothing else runs, however
+    /// urgent. A cancel wakes the worker, which settles the task.
     HoldWorker,
 }
 
@@ -103,7 +106,7 @@ pub enum RetryWaits {
 ///
 /// let options = QueueOptions::new(1024, 4)
 ///     .max_retries(5)
-///     .backoff(Backoff::exponential(Duration::from_millis(50)))
+///     .backoff(Backoff::exponential(Duration::from_millis(50))) // 0.1 s, 0.2 s, 0.4 s, ...
 ///     .backpressure(BackpressureStrategy::Error)
 ///     .thread_name("mailer");
 /// ```

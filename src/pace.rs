@@ -12,8 +12,8 @@
 const SHORTEST: u32 = 8;
 pub(crate) const LONGEST: u32 = 128;
 
-/// A side that takes more pauses than this for an item does more than to put items in, or
-/// to take them out.
+/// A side that needs more pauses than this for an item spends its time on other things than
+/// the queue.
 const BRISK: usize = 8;
 
 /// How long a thread has waited so far, in pauses of the processor.
@@ -43,11 +43,10 @@ impl Pace {
     /// Learns from a look that came after so many pauses since the wait began, as many of
     /// them in vain, and that has found so many items, or so much room.
     ///
-    /// - Part of what the queue holds: the other side was interrupted. The look came early if
-    ///   that side was at it, no slower than an item in eight pauses; otherwise it is slow,
-    ///   and has to be watched more closely.
-    /// - All of it: the other side had finished. The look came late, unless one shortly before
-    ///   had found nothing.
+    /// - Less than the capacity: the look interrupted the other side. It came too early if that
+    ///   side does an item in eight pauses or fewer; a slower side is to be looked at more often.
+    /// - The whole capacity: the other side was done, and the look came late. But if the look
+    ///   before it had found nothing, and all of the wait was short, that one came too early.
     ///
     /// A look that came early lengthens the pace by a quarter, any other shortens it by a
     /// 128th: so it settles where one look in about thirty is early, which costs more than to

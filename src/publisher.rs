@@ -52,12 +52,13 @@ impl<P, R, E> Publisher<P, R, E> {
         }
     }
 
-    /// Whether anybody may ever get to see a result, and how long its task took.
+    /// Whether any result is kept, so that somebody may read its duration.
     pub(crate) fn keeps_any(&self) -> bool {
         self.policy != ResultsPolicy::Discard
     }
 
-    /// Whether to publish a result runs no code of the user's, such as its destructor.
+    /// Whether every result is kept. To publish one then runs no destructor of the user's,
+    /// except when nobody is left to receive it.
     pub(crate) fn keeps_all(&self) -> bool {
         self.policy == ResultsPolicy::Keep
     }

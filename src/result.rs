@@ -21,7 +21,7 @@ use crate::task::{Task, TaskId};
 ///         Err(failure) => match failure.error {
 ///             TaskError::Failed(error) => format!("{id}: {:?}: {error}", failure.task.payload),
 ///             TaskError::Panicked(message) => format!("{id} panicked: {message}"),
-///             TaskError::Aborted => format!("{id} was not run"),
+///             TaskError::Aborted => format!("{id} was cancelled, attempts: {}", result.attempts),
 ///             _ => format!("{id} failed"),
 ///         },
 ///     }
@@ -82,7 +82,7 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// ```
 /// use taskshelf::{Attempt, QueueOptions, TaskError, TaskQueue};
 ///
-/// // Succeeds for urgent tasks only.
+/// // Succeeds for urgent tasks only. What fails gets a second chance as one of them.
 /// let queue = TaskQueue::new(
 ///     |attempt: &Attempt<'_, &str>| match attempt.priority {
 ///         0 => Err("too busy"),
@@ -96,11 +96,11 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 /// let mut outstanding = 2;
 /// while outstanding > 0 {
 ///     match results.recv()?.outcome {
-///         Ok(_) => outstanding -= 1,
-///         Err(failure) => {
+///         Err(failure) if failure.task.priority == 0 => {
 ///             assert_eq!(failure.error, TaskError::Failed("too busy"));
 ///             queue.submit(failure.task.with_priority(1))?;
 ///         }
+///         _ => outstanding -= 1,
 ///     }
 /// }
 /// queue.wait_idle();
@@ -113,7 +113,8 @@ impl<P, R: fmt::Debug, E: fmt::Debug> fmt::Debug for WorkerResult<P, R, E> {
 pub struct Failure<P, E> {
     /// The task, with its payload as the last attempt left it.
     pub task: Task<P>,
-    /// Why its last attempt failed, or that there was none.
+    /// Why its last attempt failed, or [`Aborted`](TaskError::Aborted) if the queue was
+    /// cancelled before the first, or the next.
     pub error: TaskError<E>,
 }
 

@@ -10,10 +10,11 @@
 /// # Examples
 ///
 /// ```
+/// use std::convert::Infallible;
 /// use taskshelf::{Attempt, QueueOptions, TaskQueue};
 ///
 /// let queue = TaskQueue::new(
-///     |attempt: &Attempt<'_, u32>| Ok::<_, std::io::Error>(attempt.payload * 2),
+///     |attempt: &Attempt<'_, u32>| Ok::<_, Infallible>(attempt.payload * 2),
 ///     QueueOptions::new(8, 1),
 /// )?;
 /// queue.submit(21)?;
@@ -39,9 +40,9 @@ pub struct Stats {
     pub settled: u64,
     /// Settled tasks whose last attempt returned `Ok`.
     pub succeeded: u64,
-    /// Settled tasks whose last attempt returned `Err`.
+    /// Tasks settled with the error of their last attempt.
     pub failed: u64,
-    /// Settled tasks whose last attempt, or custom backoff, panicked.
+    /// Tasks settled because their last attempt, or a custom backoff, panicked.
     pub panicked: u64,
     /// Settled tasks that were cancelled before their first or next attempt.
     pub aborted: u64,

@@ -35,6 +35,7 @@ impl fmt::Display for TaskId {
     }
 }
 
+// The only integer: with a second one `with_id(7)` would be ambiguous.
 impl From<u64> for TaskId {
     fn from(number: u64) -> Self {
         Self::Number(number)

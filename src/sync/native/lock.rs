@@ -1,8 +1,8 @@
 //! The lock of ordinary builds, for critical sections far shorter than a wake-up.
 //!
-//! It is a `parking_lot::RwLock` that nobody reads. `Mutex::try_lock` looks at the lock
-//! before it takes it, `try_write` takes it at once; of a lock that another core had last
-//! that is one transfer of its cache line in place of two, and the transfers are what a
+//! It is a `parking_lot::RwLock` that nobody reads. `Mutex::try_lock` reads the lock before
+//! it writes it, `try_write` writes at once. If another core had the lock last, that is one
+//! transfer of its cache line and not two, and the transfers are what a
 //! queue between two cores spends its time on. That a condvar goes with the mutex only is
 //! no loss: whoever sleeps has a [`Parker`](crate::parker::Parker).
 
@@ -28,8 +28,8 @@ const YIELDS: u32 = 2;
 const LONGEST: u32 = 160;
 
 pub(crate) struct Lock<T> {
-    /// The mutex is never locked. Because of it the value need not be `Sync`, as what can
-    /// be read by many must be.
+    /// The mutex is never locked, only reached by `get_mut`: with it `T: Send` is enough for
+    /// the lock to be `Sync`, as it would not be for what many may read.
     inner: RwLock<Mutex<T>>,
     tenure: Tenure,
 }
