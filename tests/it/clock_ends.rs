@@ -11,8 +11,7 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Count, HOUR, asleep, full, only_error, sleeping, sorted_values, until, values,
-    wake_ups, within_seconds,
+    BOTH_WAITS, Count, HOUR, asleep, full, only_error, sorted_values, until, values, within_seconds,
 };
 
 /// As far as one gets from now in ever smaller steps.
@@ -40,7 +39,7 @@ fn latest() -> Instant {
 const SHORTEST: [Duration; 2] = [Duration::ZERO, Duration::from_nanos(1)];
 
 /// Some fit into an `Instant`, some do not.
-fn longest() -> [Duration; 4] {
+pub(crate) fn longest() -> [Duration; 4] {
     let largest = latest().saturating_duration_since(Instant::now());
     [
         largest / 2,
@@ -158,25 +157,6 @@ fn a_submit_until_the_end_of_time_gets_in() {
         }
         let results = queue.drain_timeout(longest()[1]).unwrap();
         assert_eq!(values(results), [0, 1, 2, 2, 2, 2, 2]);
-    });
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_wait_until_the_end_of_time_costs_no_wake_ups() {
-    within_seconds(|| {
-        let queue = PriorityQueue::<u8>::new(1);
-        thread::scope(|scope| {
-            let _close = queue.close_on_drop();
-            for timeout in longest() {
-                let queue = &queue;
-                thread::Builder::new()
-                    .name("ends-pop".into())
-                    .spawn_scoped(scope, move || queue.pop_timeout(timeout))
-                    .unwrap();
-            }
-            assert_eq!(wake_ups(&sleeping("ends-pop", longest().len())), 0);
-        });
     });
 }
 

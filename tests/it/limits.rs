@@ -1,21 +1,18 @@
 //! The queues at their limits: very many tasks, threads, retries and slots,
-//! and very long delays. What must hold is that nothing overflows, nothing is
-//! left behind, and nothing is done in vain.
+//! and very long delays. What must hold is that nothing overflows, and nothing is
+//! left behind.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use taskshelf::{
-    Attempt, Backoff, Lease, PriorityQueue, QueueOptions, ResultsPolicy, RetryWaits, Task,
-    TaskError, TaskQueue,
+    Attempt, Backoff, Lease, PriorityQueue, QueueOptions, ResultsPolicy, Task, TaskError, TaskQueue,
 };
 
-use crate::support::{
-    BOTH_WAITS, Live, OsThread, sleeping, sleeps, until, wake_ups, within_seconds,
-};
+use crate::support::{BOTH_WAITS, Live, until, within_seconds};
 
 /// Succeeds with the payload.
 fn echo(attempt: &Attempt<'_, u32>) -> Result<u32, &'static str> {
@@ -240,129 +237,7 @@ fn waits_without_a_limit_do_not_overflow() {
     });
 }
 
-// Idle threads
-
-#[test]
-#[cfg(target_os = "linux")]
-fn an_idle_queue_makes_no_wake_ups() {
-    within_seconds(|| {
-        let options = QueueOptions::new(4, 8).thread_name("lim-idle");
-        let queue = TaskQueue::new(echo, options).unwrap();
-        assert_eq!(wake_ups(&sleeping("lim-idle", 8)), 0);
-
-        // Nor does one that has done something.
-        queue.submit_all(0..100).unwrap();
-        queue.wait_idle();
-        assert_eq!(wake_ups(&sleeping("lim-idle", 8)), 0);
-        assert_eq!(queue.drain().len(), 100);
-    });
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_retry_far_away_makes_no_wake_ups() {
-    let modes = [
-        (RetryWaits::FreeWorker, "lim-free"),
-        (RetryWaits::HoldWorker, "lim-hold"),
-    ];
-    for (waits, name) in modes {
-        within_seconds(move || {
-            let queue = TaskQueue::new(
-                fails,
-                QueueOptions::new(4, 8)
-                    .retry_waits(waits)
-                    .backoff(Backoff::constant(Duration::from_secs(60)))
-                    .thread_name(name),
-            )
-            .unwrap();
-            queue.submit(1).unwrap();
-            until(|| queue.stats().waiting == 1);
-            assert_eq!(wake_ups(&sleeping(name, 8)), 0);
-            assert_eq!(queue.abort().len(), 1);
-        });
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_retry_is_watched_for_by_the_worker_that_puts_it_back() {
-    const TASKS: u32 = 20;
-    within_seconds(|| {
-        // Each has to be watched for, for it is due before all others.
-        let fails_earlier = |attempt: &Attempt<'_, u32>| {
-            let delay = Duration::from_secs(u64::from(100 - attempt.payload));
-            Err::<u32, _>(attempt.retry_after(delay, "not yet"))
-        };
-        let options = QueueOptions::new(64, 8).thread_name("lim-watch");
-        let queue = TaskQueue::new(fails_earlier, options).unwrap();
-        let threads = sleeping("lim-watch", 8);
-        let before = sleeps(&threads);
-        for number in 1..=TASKS {
-            queue.submit(number).unwrap();
-            until(|| queue.stats().waiting == u64::from(number));
-            sleeping("lim-watch", 8);
-        }
-        let slept = sleeps(&threads) - before;
-        assert!(slept <= u64::from(TASKS + TASKS / 4), "{slept} sleeps");
-        assert_eq!(queue.abort().len(), TASKS as usize);
-    });
-}
-
-#[test]
-fn idle_poppers_and_pushers_make_no_wake_ups() {
-    within_seconds(|| {
-        let (empty, full) = (PriorityQueue::<u8>::new(1), PriorityQueue::new(1));
-        assert_eq!(full.push(0, 1), Ok(()));
-        thread::scope(|scope| {
-            let _close = (empty.close_on_drop(), full.close_on_drop());
-            for number in 0..4 {
-                let (empty, full) = (&empty, &full);
-                thread::Builder::new()
-                    .name(format!("lim-shelf-{number}"))
-                    .spawn_scoped(scope, move || match number {
-                        0 => empty.pop_timeout(Duration::from_secs(60)).is_ok(),
-                        1 => empty.pop().is_some(),
-                        2 => full.push_timeout(0, 2, Duration::from_secs(60)).is_ok(),
-                        _ => full.push(0, 2).is_ok(),
-                    })
-                    .unwrap();
-            }
-            if cfg!(target_os = "linux") {
-                assert_eq!(wake_ups(&sleeping("lim-shelf", 4)), 0);
-            }
-        });
-    });
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_busy_queue_does_not_wake_a_thread_for_each_task() {
-    const TASKS: u32 = 20_000;
-    // The queue is often empty with the first, and often full with the other.
-    for (work, name) in [(0, "lim-quick"), (5, "lim-slow")] {
-        within_seconds(move || {
-            let work = Duration::from_micros(work);
-            let handler = move |_: &Attempt<'_, u32>| {
-                let start = Instant::now();
-                while start.elapsed() < work {}
-                Ok::<_, ()>(())
-            };
-            let options = QueueOptions::new(1024, 1)
-                .thread_name(name)
-                .results(ResultsPolicy::Discard);
-            let queue = TaskQueue::new(handler, options).unwrap();
-            let mut threads = sleeping(name, 1);
-            threads.push(OsThread::current());
-            let before = sleeps(&threads);
-            for number in 0..TASKS {
-                queue.submit(number).unwrap();
-            }
-            queue.wait_idle();
-            let slept = sleeps(&threads) - before;
-            assert!(slept <= u64::from(TASKS / 10), "{slept} sleeps");
-        });
-    }
-}
+// Many threads
 
 #[test]
 fn an_idle_queue_of_many_workers_can_be_ended_in_every_way() {

@@ -28,7 +28,11 @@ mod results;
 mod retry;
 mod self_submit;
 mod stats;
+#[cfg(target_os = "linux")]
+mod stopped;
 mod streams;
 mod submit;
 mod support;
 mod types;
+#[cfg(target_os = "linux")]
+mod wake_ups;

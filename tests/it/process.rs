@@ -1,14 +1,10 @@
-//! What takes a process of its own to show: it is stopped and continued, or it
-//! would be aborted.
+//! What takes a process of its own to show: its panic hook is replaced, or it would be
+//! aborted.
 
-use std::cell::RefCell;
-use std::env;
-use std::io::{self, BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::process::{Child, Command, Stdio, exit};
+use std::process::exit;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use taskshelf::{
     Attempt, Backoff, BackpressureStrategy, PriorityQueue, QueueOptions, ResultsPolicy, RetryWaits,
@@ -16,71 +12,8 @@ use taskshelf::{
 };
 
 use crate::support::{
-    BOTH_WAITS, Count, Echo, Gate, HOUR, Recorder, gated, panic_on_log, until, values,
-    within_seconds,
+    BOTH_WAITS, Count, Echo, Gate, HOUR, gated, in_a_child, panic_on_log, say, until, values,
 };
-
-const CHILD: &str = "TASKSHELF_CHILD";
-
-/// One test of this binary in a process of its own, which ends with this.
-struct Process(Child);
-
-impl Process {
-    fn start(test: &str) -> Self {
-        let child = Command::new(env::current_exe().unwrap())
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(CHILD, "1")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null()) // the planned panics
-            .spawn();
-        Self(child.unwrap())
-    }
-
-    /// Calls `heard` with every line that the child [`say`]s.
-    fn listen(&mut self, mut heard: impl FnMut(&mut Child, &str)) {
-        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
-            if let Some(word) = line.strip_prefix("child: ") {
-                heard(&mut self.0, word);
-            }
-        }
-    }
-
-    #[track_caller]
-    fn succeeds(mut self) {
-        let status = self.0.wait().unwrap();
-        assert!(status.success(), "the child's {status}");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn say(word: &str) {
-    let mut out = io::stdout().lock();
-    writeln!(out, "\nchild: {word}").unwrap();
-}
-
-/// Runs the body of that test in a child, in which it must get to its end.
-#[track_caller]
-fn in_a_child(test: &'static str, body: fn()) {
-    if env::var_os(CHILD).is_some() {
-        body();
-        say("done");
-        return;
-    }
-    within_seconds(move || {
-        let mut child = Process::start(test);
-        let mut done = false;
-        child.listen(|_, word| done |= word == "done");
-        child.succeeds();
-        assert!(done, "the child did not run {test}");
-    });
-}
 
 // ----- where a panic is said to be ----------------------------------------------
 
@@ -125,102 +58,6 @@ fn a_panic_that_the_caller_is_to_blame_for_names_the_callers_line() {
             assert_eq!(places, [file!(); 6]);
         },
     );
-}
-
-// ----- stopped and continued ----------------------------------------------------
-
-const DELAYS: [Duration; 4] = [
-    Duration::from_millis(100),
-    Duration::from_millis(110),
-    Duration::from_millis(120),
-    Duration::from_millis(400),
-];
-
-/// Longer than all delays but the last.
-const STOP: Duration = Duration::from_millis(250);
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(status.unwrap().success());
-}
-
-fn is_stopped(child: &Child) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    stat.rsplit_once(") ").unwrap().1.starts_with('T')
-}
-
-/// Four tasks fail once, and each waits its delay. Returns how late the first
-/// was for its second attempt.
-fn wait_for_delays(waits: RetryWaits) -> Duration {
-    let (starts, together) = (Recorder::new(), Gate::new());
-    let handler = {
-        let (starts, together) = (starts.clone(), together.clone());
-        move |attempt: &Attempt<'_, usize>| {
-            together.pass();
-            starts.note((attempt.payload, Instant::now()));
-            match attempt.number() {
-                1 => Err(attempt.retry_after(DELAYS[attempt.payload], "later")),
-                _ => Ok(attempt.payload),
-            }
-        }
-    };
-    let queue = TaskQueue::new(handler, QueueOptions::new(4, 4).retry_waits(waits)).unwrap();
-    queue.submit_all(0..4).unwrap();
-    together.arrived(4);
-    together.open();
-    until(|| {
-        // On a slow machine the first delay may be over before the last begins.
-        let stats = queue.stats();
-        stats.waiting + stats.retries >= 4
-    });
-    say("waiting");
-    // As long as all four wait the queue is full, so this waits as well, and
-    // must end in any case.
-    let extra = queue.submit_timeout(0, DELAYS[0]).is_ok();
-    let results = queue.drain();
-    assert_eq!(results.len(), 4 + usize::from(extra));
-    let starts = starts.events();
-    let gap = |task: usize| {
-        let mut own = starts.iter().filter(|start| start.0 == task);
-        let (first, second) = (own.next().unwrap().1, own.next().unwrap().1);
-        second - first
-    };
-    for (task, delay) in DELAYS.into_iter().enumerate() {
-        assert!(gap(task) >= delay, "task {task} was early: {:?}", gap(task));
-    }
-    gap(0) - DELAYS[0]
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_process_that_is_stopped_and_continued_keeps_its_delays() {
-    if env::var_os(CHILD).is_some() {
-        for waits in BOTH_WAITS {
-            // Once more if the stop came too late to be noticed.
-            while wait_for_delays(waits) < STOP - DELAYS[0] {}
-            say("late");
-        }
-        return;
-    }
-    within_seconds(|| {
-        let test = "process::a_process_that_is_stopped_and_continued_keeps_its_delays";
-        let mut child = Process::start(test);
-        let mut late = 0;
-        child.listen(|child, word| match word {
-            "waiting" => {
-                signal(child, "-STOP");
-                until(|| is_stopped(child));
-                // The delays run out while the process stands still.
-                thread::sleep(STOP);
-                signal(child, "-CONT");
-            }
-            _ => late += 1,
-        });
-        child.succeeds();
-        assert_eq!(late, BOTH_WAITS.len());
-    });
 }
 
 // ----- what would abort the process ---------------------------------------------
@@ -413,21 +250,23 @@ fn a_process_may_exit_while_a_handler_blocks() {
     });
 }
 
-/// Drops its queues, and says that it has.
-struct Last(Vec<Echo>);
-
-impl Drop for Last {
-    fn drop(&mut self) {
-        self.0.clear();
-        say("done");
-    }
-}
-
 /// There, whoever exits the process drops its own thread-locals first, the main
 /// thread when it returns as any other.
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn a_process_may_exit_with_queues_in_a_thread_local() {
+    use std::cell::RefCell;
+
+    /// Drops its queues, and says that it has.
+    struct Last(Vec<Echo>);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.clear();
+            say("done");
+        }
+    }
+
     thread_local! {
         static LAST: RefCell<Last> = const { RefCell::new(Last(Vec::new())) };
     }
