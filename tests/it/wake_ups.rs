@@ -9,7 +9,29 @@ use taskshelf::{
 };
 
 use crate::clock_ends::longest;
-use crate::support::{OsThread, sleeping, sleeps, until, wake_ups, within_seconds};
+use crate::support::{OsThread, until, within_seconds};
+
+/// The threads whose names begin like that, once there are so many and all of them
+/// sleep.
+#[track_caller]
+fn sleeping(prefix: &str, count: usize) -> Vec<OsThread> {
+    until(|| OsThread::named(prefix).len() == count);
+    let threads = OsThread::named(prefix);
+    threads.iter().for_each(OsThread::until_asleep);
+    threads
+}
+
+/// How often those threads went to sleep within a fifth of a second.
+fn wake_ups(threads: &[OsThread]) -> u64 {
+    let before = sleeps(threads);
+    thread::sleep(Duration::from_millis(200));
+    sleeps(threads) - before
+}
+
+/// How often those threads have gone to sleep.
+fn sleeps(threads: &[OsThread]) -> u64 {
+    threads.iter().filter_map(OsThread::sleeps).sum()
+}
 
 fn echo(attempt: &Attempt<'_, u32>) -> Result<u32, &'static str> {
     Ok(attempt.payload)

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
-use std::time::Duration;
 
 use super::until;
 
@@ -98,26 +97,4 @@ fn telling<T>(body: impl FnOnce() -> T) -> (impl FnOnce() -> T, mpsc::Receiver<O
         body()
     };
     (body, started)
-}
-
-/// The threads whose names begin like that, once there are so many and all of them
-/// sleep.
-#[track_caller]
-pub(crate) fn sleeping(prefix: &str, count: usize) -> Vec<OsThread> {
-    until(|| OsThread::named(prefix).len() == count);
-    let threads = OsThread::named(prefix);
-    threads.iter().for_each(OsThread::until_asleep);
-    threads
-}
-
-/// How often those threads went to sleep within a fifth of a second.
-pub(crate) fn wake_ups(threads: &[OsThread]) -> u64 {
-    let before = sleeps(threads);
-    thread::sleep(Duration::from_millis(200));
-    sleeps(threads) - before
-}
-
-/// How often those threads have gone to sleep.
-pub(crate) fn sleeps(threads: &[OsThread]) -> u64 {
-    threads.iter().filter_map(OsThread::sleeps).sum()
 }
