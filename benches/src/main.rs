@@ -1,6 +1,6 @@
 //! Compares taskshelf with the channels and pools that programs use instead.
 //!
-//! `cargo run --release --manifest-path benches/Cargo.toml --target-dir target -- [--quick] [--charts DIR] [TABLE...]`
+//! `cargo run --release --manifest-path benches/Cargo.toml --target-dir target -- [--quick] [--rounds N] [--charts DIR] [TABLE...]`
 //!
 //! Prints Markdown. Every ratio comes from contenders that did the same work in
 //! the same process and took turns, round by round; it is the median over the
@@ -33,6 +33,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
 
 use crate::counting::Counting;
@@ -49,6 +50,9 @@ struct Arguments {
     /// Fewer rounds of less work: a look, not a measurement.
     #[arg(long)]
     quick: bool,
+    /// How many turns every contender has.
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    rounds: Option<usize>,
     /// Draws charts into this directory.
     #[arg(long, value_name = "DIR")]
     charts: Option<PathBuf>,
@@ -62,10 +66,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(directory) = &arguments.charts {
         fs::create_dir_all(directory)?;
     }
-    let effort = match arguments.quick {
+    let mut effort = match arguments.quick {
         true => Effort::QUICK,
         false => Effort::FULL,
     };
+    effort.rounds = arguments.rounds.unwrap_or(effort.rounds);
     let mut report = Report::new(arguments.charts);
     report.heading(&effort);
     for table in Table::value_variants() {

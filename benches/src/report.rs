@@ -74,7 +74,12 @@ impl Report {
 
     pub fn heading(&self, effort: &Effort) {
         println!("# taskshelf beside channels and pools\n");
-        println!("{}; {} run.", machine::describe(), effort.name);
+        println!(
+            "{}; {} run, {} rounds.",
+            machine::describe(),
+            effort.name,
+            effort.rounds
+        );
         println!("Medians; in brackets taskshelf's cost over the other's and its quartiles:");
         println!("less than 1 where taskshelf is faster. A bound is what is possible, no peer.");
     }
