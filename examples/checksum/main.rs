@@ -22,9 +22,9 @@
 //! - **Retries.** A file whose error may pass is tried again with backoff; one
 //!   that vanished or may not be read is given up at once. So is a directory
 //!   that cannot be walked, for the walk is no task.
-//! - **Results.** The main thread takes what is finished between two files that
-//!   it finds. That needs no collecting thread, and few results pile up: while
-//!   it waits for room, hardly more can come than the shelf holds tasks.
+//! - **Results.** The main thread takes what is finished now and then while it
+//!   looks for files. That needs no collecting thread, and few results pile up:
+//!   while it waits for room, hardly more can come than the shelf holds tasks.
 //!
 //! `submit_all` takes 64 files at a time from the walk: fewer locks, but nothing
 //! is hashed before so many were found, or all.
@@ -113,18 +113,18 @@ fn run(args: &Args) -> Result<usize, Box<dyn Error>> {
     let results = queue.results();
 
     let mut collected = Collected::default();
-    queue.submit_all(walk(&args.paths).filter_map(|found| {
-        results.try_iter().for_each(|result| collected.add(result));
-        match found {
-            Ok(entry) => {
-                collected.progress.found();
-                let name = RefCell::new(entry.into_path().into_os_string());
-                Some(Task::new(name).with_priority(AS_FOUND))
+    queue.submit_all(walk(&args.paths).filter_map(|found| match found {
+        Ok(entry) => {
+            if collected.progress.found() {
+                results.try_iter().for_each(|result| collected.add(result));
+                collected.progress.show();
             }
-            Err(error) => {
-                collected.unwalkable(&error);
-                None
-            }
+            let name = RefCell::new(entry.into_path().into_os_string());
+            Some(Task::new(name).with_priority(AS_FOUND))
+        }
+        Err(error) => {
+            collected.unwalkable(&error);
+            None
         }
     }))?;
     queue.close();

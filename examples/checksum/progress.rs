@@ -1,6 +1,6 @@
 //! The progress bar: on standard error, and only if that is a terminal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -8,35 +8,45 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) struct Progress {
     bar: ProgressBar,
     found: u64,
+    found_all: bool,
     done: u64,
-    step: u64,
+    shown: Instant,
 }
 
 impl Progress {
-    /// The bar reads the clock whenever it is told something, so it is told in
-    /// steps while files are being found.
-    const STEP: u64 = 64;
+    /// While files are being found the bar is told of so many at once, and so the main
+    /// thread takes as many results at once. For each file to look whether the workers have
+    /// finished another would slow down both.
+    const MANY: u64 = 512;
+    /// Unless it takes so long to find them. The clock is looked at after every `FEW` files.
+    const PAUSE: Duration = Duration::from_millis(100);
+    const FEW: u64 = 64;
 
-    pub(crate) fn found(&mut self) {
+    /// Returns whether it is time to see what is done, and to [`show`](Self::show) it.
+    pub(crate) fn found(&mut self) -> bool {
         self.found += 1;
-        if self.found % Self::STEP == 0 {
-            self.bar.set_length(self.found);
-        }
+        self.found % Self::MANY == 0
+            || self.found % Self::FEW == 0 && self.shown.elapsed() >= Self::PAUSE
     }
 
     /// What is left now fits on the shelf, and may be few files that take long:
     /// from here on the bar is told of each.
     pub(crate) fn found_all(&mut self) {
-        self.step = 1;
-        self.bar.set_length(self.found);
-        self.bar.set_position(self.done);
+        self.found_all = true;
+        self.show();
     }
 
     pub(crate) fn done(&mut self) {
         self.done += 1;
-        if self.done % self.step == 0 {
+        if self.found_all {
             self.bar.set_position(self.done);
         }
+    }
+
+    pub(crate) fn show(&mut self) {
+        self.bar.set_length(self.found);
+        self.bar.set_position(self.done);
+        self.shown = Instant::now();
     }
 
     /// Takes the bar away while `speak` runs.
@@ -61,8 +71,9 @@ impl Default for Progress {
         Self {
             bar,
             found: 0,
+            found_all: false,
             done: 0,
-            step: Self::STEP,
+            shown: Instant::now(),
         }
     }
 }

@@ -18,12 +18,7 @@ fn snapshots(fault: Fault) {
     // Where the second snapshot sees the task, if it was accepted by then: ready, waiting,
     // running, settled. Never waiting: the worker puts it back, due at once, and takes it
     // again in one critical section.
-    let expected = [
-        [0, 0, 0, 0],
-        [1, 0, 0, 0],
-        [0, 0, 1, 0],
-        [0, 0, 0, 1],
-    ];
+    let expected = [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]];
     model(Preemptions(4), 21_000).outcomes(expected, move || {
         let options = QueueOptions::new(2, 1).backoff(Backoff::none());
         let queue = start(zero_fails_once, options);
