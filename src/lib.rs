@@ -93,7 +93,7 @@
 //   parker          what one thread sleeps on
 //   monitor         the lock, and who waits for what is in it
 //   contain, chunks                          the doors to the user's code
-//   lease, priority_queue                    the shelf
+//   lease, iter, priority_queue              the shelf
 //   cancel_token    the hint that a queue was cancelled
 //   job             a task on the shelf
 //   outbox          where results lie
@@ -112,6 +112,7 @@ mod entry;
 mod error;
 mod growth;
 mod heap;
+mod iter;
 mod job;
 mod lease;
 mod levels;
@@ -155,9 +156,10 @@ pub use error::{
     BuildError, PopTimeoutError, PushAllError, PushError, PushTimeoutError, RetryError,
     SubmitAllError, SubmitError, Submitted, SubmittedAll, TryPopError, TryPushError,
 };
+pub use iter::{Iter, TryIter};
 pub use lease::Lease;
 pub use options::{BackpressureStrategy, QueueOptions, ResultsPolicy, RetryWaits};
-pub use priority_queue::{CloseOnDrop, Iter, PriorityQueue, TryIter};
+pub use priority_queue::{CloseOnDrop, PriorityQueue};
 pub use result::{Failure, TaskError, WorkerResult};
 pub use stats::Stats;
 pub use submitter::Submitter;

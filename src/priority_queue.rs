@@ -2,7 +2,6 @@
 //! have their own threads.
 
 use std::fmt;
-use std::iter::FusedIterator;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use crate::error::{
     PopTimeoutError, PushAllError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
 use crate::growth::Growth;
+use crate::iter::{Iter, TryIter};
 use crate::lease::Lease;
 use crate::monitor::{Monitor, NotAccepted, Terms, Wait};
 
@@ -342,7 +342,7 @@ impl<T> PriorityQueue<T> {
     /// `for item in &queue` does; each `next` blocks like [`pop`](Self::pop) while nothing
     /// is ready.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: self }
+        Iter::new(&self.monitor)
     }
 
     /// Pops while something is ready, without blocking; each `next` is a
@@ -359,7 +359,7 @@ impl<T> PriorityQueue<T> {
     /// # Ok::<(), taskshelf::PushAllError<char>>(())
     /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { queue: self }
+        TryIter::new(&self.monitor)
     }
 
     #[inline]
@@ -551,49 +551,6 @@ fn after_a_wait(why: TryPopError) -> PopTimeoutError {
     match why {
         TryPopError::Empty => PopTimeoutError::Timeout,
         TryPopError::Closed => PopTimeoutError::Closed,
-    }
-}
-
-/// Pops items until the queue is closed and nothing can come any more.
-/// [`PriorityQueue::iter`] creates one.
-#[must_use = "it pops only when it is asked for the next item"]
-pub struct Iter<'a, T> {
-    queue: &'a PriorityQueue<T>,
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.queue.pop()
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-impl<T> fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Iter").field(self.queue).finish()
-    }
-}
-
-/// Pops items while something is ready. [`PriorityQueue::try_iter`] creates one.
-#[must_use = "it pops only when it is asked for the next item"]
-pub struct TryIter<'a, T> {
-    queue: &'a PriorityQueue<T>,
-}
-
-impl<T> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.queue.try_pop().ok()
-    }
-}
-
-impl<T> fmt::Debug for TryIter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TryIter").field(self.queue).finish()
     }
 }
 

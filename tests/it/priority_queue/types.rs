@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use taskshelf::{
     CloseOnDrop, Iter, Lease, PopTimeoutError, PriorityQueue, PushAllError, PushError,
-    PushTimeoutError, RetryError, TryPopError, TryPushError,
+    PushTimeoutError, RetryError, TryIter, TryPopError, TryPushError,
 };
 
 /// Neither `Debug`, `Clone` nor `Sync`.
@@ -40,6 +40,8 @@ fn a_queue_may_be_used_across_a_caught_panic() {
     fn unwinds<T: UnwindSafe + RefUnwindSafe>() {}
     unwinds::<PriorityQueue<Plain>>();
     unwinds::<PriorityQueue<&mut u8>>();
+    unwinds::<Iter<'_, Plain>>();
+    unwinds::<TryIter<'_, Plain>>();
 }
 
 #[test]
